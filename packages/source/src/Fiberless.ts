@@ -1,0 +1,85 @@
+/**
+ * An Effect that can also be answered by callback, without starting a fiber.
+ *
+ * Run by Effect it is an ordinary Effect. An adapter that would otherwise pay
+ * a fiber for every call (a GraphQL executor, a Promise facade) hands it a
+ * context and a callback instead, and gets its `Exit` at once when the answer
+ * is at hand.
+ */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
+import * as Exit from "effect/Exit"
+import { dual } from "effect/Function"
+import * as Predicate from "effect/Predicate"
+
+export const TypeId: unique symbol = Symbol.for("@wellspring/source/Fiberless")
+export type TypeId = typeof TypeId
+
+/** Takes the caller out of the wait: its callback is not called any more. Calling it twice is harmless. */
+export type Leave = () => void
+
+/**
+ * Begins the work for one caller. Either the answer is at hand and returned,
+ * and `resume` is never called; or `resume` is called once, later, unless the
+ * caller leaves first. Never throws, never calls `resume` before it returns.
+ */
+export type Start<A, E, R> = (
+  context: Context.Context<R>,
+  resume: (exit: Exit.Exit<A, E>) => void
+) => Exit.Exit<A, E> | Leave
+
+export interface Fiberless<out A, out E = never, in out R = never> extends Effect.Effect<A, E, R> {
+  readonly [TypeId]: Start<A, E, R>
+}
+
+class FiberlessEffect<A, E, R> extends Effectable.Class<A, E, R> implements Fiberless<A, E, R> {
+  readonly [TypeId]: Start<A, E, R>
+  constructor(start: Start<A, E, R>) {
+    super()
+    this[TypeId] = start
+  }
+  commit(): Effect.Effect<A, E, R> {
+    return toEffect(this[TypeId])
+  }
+}
+
+/** Whether a value is an Effect that can be answered without a fiber. */
+export const isFiberless = (value: unknown): value is Fiberless<unknown, unknown, never> =>
+  Predicate.hasProperty(value, TypeId)
+
+/** An Effect from the callback form alone. */
+export const make = <A, E = never, R = never>(start: Start<A, E, R>): Fiberless<A, E, R> => new FiberlessEffect(start)
+
+/** The fiber form of a callback form, for a class of its own that implements {@link Fiberless}. */
+export const toEffect = <A, E, R>(start: Start<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.contextWithEffect((context: Context.Context<R>) =>
+    Effect.async<A, E>((resume) => {
+      const started = start(context, resume)
+      if (typeof started !== "function") return resume(started)
+      return Effect.sync(started)
+    })
+  )
+
+/**
+ * Changes the answer and stays fiberless, where `Effect.map` would need a fiber.
+ *
+ * A function that throws gives a defect, as with `Effect.map`.
+ */
+export const map: {
+  <A, B>(f: (value: A) => B): <E, R>(self: Fiberless<A, E, R>) => Fiberless<B, E, R>
+  <A, E, R, B>(self: Fiberless<A, E, R>, f: (value: A) => B): Fiberless<B, E, R>
+} = dual(2, <A, E, R, B>(self: Fiberless<A, E, R>, f: (value: A) => B): Fiberless<B, E, R> => {
+  const over = (exit: Exit.Exit<A, E>): Exit.Exit<B, E> => {
+    if (Exit.isFailure(exit)) return Exit.failCause(exit.cause)
+    try {
+      return Exit.succeed(f(exit.value))
+    } catch (defect) {
+      return Exit.die(defect)
+    }
+  }
+  return make((context, resume) => {
+    const started = self[TypeId](context, (exit) => resume(over(exit)))
+    return typeof started === "function" ? started : over(started)
+  })
+})
