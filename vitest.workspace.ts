@@ -3,18 +3,24 @@ import { defineConfig } from "vitest/config"
 
 const root = new URL("./packages/", import.meta.url)
 
+/** Packages resolve each other to their sources, so tests need no build. */
+const fromSources = {
+  resolve: { conditions: ["@wellspring/dev"] },
+  ssr: { resolve: { conditions: ["@wellspring/dev"], externalConditions: ["@wellspring/dev"] } }
+}
+
 /** One project a package, so that `vitest --project source` runs one room's tests. */
-const projects = readdirSync(root, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && entry.name !== "benchmarks")
-  .map(({ name }) => ({
-    resolve: { conditions: ["@wellspring/dev"] },
-    ssr: { resolve: { conditions: ["@wellspring/dev"], externalConditions: ["@wellspring/dev"] } },
-    test: {
-      name,
-      root: new URL(name, root).pathname,
-      include: ["test/**/*.test.ts"],
-      testTimeout: 20_000
-    }
-  }))
+const projects = [
+  ...readdirSync(root, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name !== "benchmarks")
+    .map(({ name }) => ({
+      ...fromSources,
+      test: { name, root: new URL(name, root).pathname, include: ["test/**/*.test.ts"], testTimeout: 20_000 }
+    })),
+  {
+    ...fromSources,
+    test: { name: "docs", root: new URL("./docs/", import.meta.url).pathname, include: ["*.test.ts"] }
+  }
+]
 
 export default defineConfig({ test: { projects } })
