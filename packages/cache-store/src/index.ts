@@ -1,1 +1,5 @@
-export {}
+export * as CacheBackend from "./CacheBackend.ts"
+export * as CacheStore from "./CacheStore.ts"
+export * as Codec from "./Codec.ts"
+export * as Invalidation from "./Invalidation.ts"
+export * as Store from "./Store.ts"

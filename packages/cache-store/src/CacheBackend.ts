@@ -1,0 +1,80 @@
+/**
+ * What somebody implements to bring a store of their own: bytes under short
+ * keys, which may fail.
+ *
+ * `CacheStore.fromBackend` makes a `CacheStore` of it, and adds what a caller
+ * is promised: an envelope that proves an entry whole and its own, a bound on
+ * every wait, a breaker while the backend is down, one report an episode.
+ */
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import type { Invalidation } from "./Invalidation.ts"
+
+/** The backend could not be reached, or refused the command. */
+export class CacheStoreError extends Schema.TaggedError<CacheStoreError>()("CacheStoreError", {
+  /** The backend's name, such as `redis`. */
+  backend: Schema.String,
+  operation: Schema.Literal("connect", "get", "set", "remove", "clear", "acquire", "release", "subscribe"),
+  cause: Schema.Defect
+}) {
+  override get message() {
+    return `The cache store "${this.backend}" could not ${this.operation}; see cause.`
+  }
+}
+
+export interface BackendSetOptions {
+  /** Longer than zero; may be infinite. A backend that counts coarser rounds down, and refuses what would come to nothing. */
+  readonly timeToLive: Duration.Duration
+  /** Names for `removeTagged`; empty unless the backend has `removeTagged`. */
+  readonly tags: ReadonlyArray<string>
+  /** The token of a lease on `key` that must still be held, checked in one step with the write; the lease ends with it. */
+  readonly token?: string | undefined
+}
+
+/**
+ * Bytes under keys. Namespaces and keys are non-empty, of `[A-Za-z0-9_.-]`,
+ * and together at most 200 characters long; they hold nothing that a caller wrote.
+ * Every effect is interruptible, and an interrupted or failed write has no late effect.
+ */
+export interface CacheBackend {
+  /** For spans, reports and errors. */
+  readonly name: string
+  readonly get: (namespace: string, key: string) => Effect.Effect<Option.Option<Uint8Array>, CacheStoreError>
+  /** As many answers as keys, in their order; keys are distinct, and at least one. */
+  readonly getMany: (
+    namespace: string,
+    keys: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyArray<Option.Option<Uint8Array>>, CacheStoreError>
+  /** Whether it was kept: `false` when the lease was lost, or the value is more than the backend takes. */
+  readonly set: (
+    namespace: string,
+    key: string,
+    value: Uint8Array,
+    options: BackendSetOptions
+  ) => Effect.Effect<boolean, CacheStoreError>
+  /** Forgets one key, and voids its lease. */
+  readonly remove: (namespace: string, key: string) => Effect.Effect<void, CacheStoreError>
+  /** Forgets a namespace, and no other one. */
+  readonly clear: (namespace: string) => Effect.Effect<void, CacheStoreError>
+  /** Forgets what was set with a tag. Without it, removing a tag clears the namespace. */
+  readonly removeTagged?: (namespace: string, tag: string) => Effect.Effect<void, CacheStoreError>
+  /** Leases that hold across processes. Without them every process makes its own value. */
+  readonly leases?: {
+    /** A token for the caller, or `None` while another holds the lease. */
+    readonly acquire: (
+      namespace: string,
+      key: string,
+      timeToLive: Duration.Duration
+    ) => Effect.Effect<Option.Option<string>, CacheStoreError>
+    readonly release: (namespace: string, key: string, token: string) => Effect.Effect<void, CacheStoreError>
+  }
+  /** Tells other processes what was invalidated, and hears it from them: keys and tags in the backend's form. */
+  readonly channel?: {
+    readonly publish: (invalidation: Invalidation) => Effect.Effect<void, CacheStoreError>
+    /** Fails when the connection is lost; whoever listens starts it again, and treats what it keeps as suspect. */
+    readonly subscribe: Stream.Stream<Invalidation, CacheStoreError>
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Where cached values live: the service that rooms above ask for a place, and
+ * the memory it has by default.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Codec } from "./Codec.ts"
+import { Memory } from "./internal/memory.ts"
+import * as MemoryStore from "./internal/memoryStore.ts"
+import type { Store } from "./Store.ts"
+
+/** What a memory holds, and may hold. */
+export interface Usage {
+  readonly bytes: number
+  readonly entries: number
+  readonly maxBytes: number
+  readonly maxEntries: number
+}
+
+export class CacheStore extends Context.Tag("@wellspring/cache-store/CacheStore")<
+  CacheStore,
+  {
+    /**
+     * A typed place of its own. Opening a namespace twice with codecs of one
+     * name gives the same entries; codecs of other names do not see each other's.
+     */
+    readonly open: <A>(namespace: string, codec: Codec<A>) => Effect.Effect<Store<A>>
+    /** What this process holds for all namespaces together, expired entries let go first. */
+    readonly usage: Effect.Effect<Usage>
+  }
+>() {}
+
+export interface MemoryOptions {
+  /**
+   * Bytes for all namespaces together: keys, headers, tags and bookkeeping
+   * counted, as weighed by the codecs. Default 64 MiB.
+   */
+  readonly maxBytes?: number | undefined
+  /** Entries for all namespaces together. Default no limit besides bytes. */
+  readonly maxEntries?: number | undefined
+}
+
+/**
+ * A memory store, values kept as they are: no encoding, and `get` answers at
+ * once. Whoever gets a value shares it with everybody else who does, so treat it as read-only.
+ *
+ * The least recently used entries leave when a bound is passed. Expired entries leave as others
+ * are written, without timers.
+ */
+export const makeMemory = (options: MemoryOptions = {}): Effect.Effect<Context.Tag.Service<CacheStore>> =>
+  Effect.map(Effect.clock, (clock) => {
+    const { maxBytes = 64 * 1024 * 1024, maxEntries = Number.POSITIVE_INFINITY } = options
+    const memory = new Memory(maxBytes, maxEntries)
+    // A name opens the type it was first opened with: the codec's name stands for its type.
+    const stores = new Map<string, Store<never>>()
+    return {
+      open: <A>(namespace: string, codec: Codec<A>) =>
+        Effect.sync(() => {
+          const name = JSON.stringify([namespace, codec.name])
+          const opened = stores.get(name) as unknown as Store<A> | undefined
+          if (opened !== undefined) return opened
+          const store = MemoryStore.make(memory, clock, namespace, codec)
+          stores.set(name, store as unknown as Store<never>)
+          return store
+        }),
+      usage: Effect.sync(() => {
+        memory.sweepAll(clock.unsafeCurrentTimeMillis())
+        return { bytes: memory.bytes, entries: memory.entries, maxBytes, maxEntries }
+      })
+    }
+  })
+
+/**
+ * The memory store as a layer.
+ *
+ * @example
+ * import { CacheStore, Codec } from "@wellspring/cache-store"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const { open } = yield* CacheStore.CacheStore
+ *   const greetings = yield* open("greetings", Codec.text)
+ *   yield* greetings.set("en", "hello", { timeToLive: "1 minute" })
+ *   return yield* greetings.get("en") // Some("hello")
+ * })
+ *
+ * program.pipe(Effect.provide(CacheStore.layerMemory({ maxBytes: 16_000_000 })))
+ */
+export const layerMemory = (options: MemoryOptions = {}): Layer.Layer<CacheStore> =>
+  Layer.effect(CacheStore, makeMemory(options))
