@@ -42,8 +42,26 @@ export interface SetOptions {
   readonly lease?: Granted | undefined
 }
 
+/**
+ * The same store without Effects: for a store that lives whole in this process,
+ * and a caller that cannot afford a fiber. Nothing here waits or throws.
+ */
+export interface Direct<in out A> {
+  readonly get: (key: string) => A | undefined
+  /** As `Store.set`, with the time to live in milliseconds. */
+  readonly set: (
+    key: string,
+    value: A,
+    timeToLiveMillis: number,
+    options?: { readonly tags?: ReadonlyArray<string> | undefined; readonly since?: Position | undefined }
+  ) => boolean
+  readonly remove: (key: string) => void
+}
+
 export interface Store<in out A> {
   readonly namespace: string
+  /** There when the store lives whole in this process; nobody outside shares it, so leases are not worth asking for. */
+  readonly direct?: Direct<A>
   /** The value under `key`, unless it was never set, has expired, was evicted or cannot be had. In memory the answer is an `Exit` at hand. */
   readonly get: (key: string) => Effect.Effect<Option.Option<A>>
   /** The values under many keys, in the order asked, one round trip where the store can; a key asked twice is answered twice. */

@@ -33,32 +33,38 @@ export const make = <A>(memory: Memory, clock: Clock.Clock, namespace: string, c
   const isInvalidatedSince = (position: number, key: string, tags: ReadonlyArray<string> = []): boolean =>
     log.hasSince(position, ofKey(key)) || tags.some((tag) => log.hasSince(position, ofTag(tag)))
 
-  const isRefused = (key: string, { lease, since, tags }: Store.SetOptions, now: number): boolean => {
+  const isRefused = (
+    key: string,
+    { lease, since, tags }: Omit<Store.SetOptions, "timeToLive">,
+    now: number
+  ): boolean => {
     if (since !== undefined && isInvalidatedSince(since, key, tags)) return true
     if (lease === undefined) return false
     const granted = leases.end(key, lease.token, now)
     return granted === undefined || isInvalidatedSince(granted.position, key, tags)
   }
 
+  const set = (key: string, value: A, timeToLiveMillis: number, options: Omit<Store.SetOptions, "timeToLive"> = {}) => {
+    const now = clock.unsafeCurrentTimeMillis()
+    if (isRefused(key, options, now)) return false
+    return memory.set(space, key, value, codec.size(value), now + timeToLiveMillis, options.tags, now)
+  }
+
+  const remove = (key: string) => {
+    log.add(ofKey(key))
+    leases.void(key)
+    memory.remove(space, key)
+    tell(Invalidation.Key({ namespace, key }))
+  }
+
   return {
     namespace,
+    direct: { get: peek, set, remove },
     get,
     peek,
     getMany: (keys) => Effect.sync(() => keys.map((key) => Option.fromNullable(peek(key)))),
-    set: (key, value, options) =>
-      Effect.sync(() => {
-        const now = clock.unsafeCurrentTimeMillis()
-        if (isRefused(key, options, now)) return false
-        const expiresAt = now + Duration.toMillis(options.timeToLive)
-        return memory.set(space, key, value, codec.size(value), expiresAt, options.tags, now)
-      }),
-    remove: (key) =>
-      Effect.sync(() => {
-        log.add(ofKey(key))
-        leases.void(key)
-        memory.remove(space, key)
-        tell(Invalidation.Key({ namespace, key }))
-      }),
+    set: (key, value, options) => Effect.sync(() => set(key, value, Duration.toMillis(options.timeToLive), options)),
+    remove: (key) => Effect.sync(() => remove(key)),
     removeTagged: (tag) =>
       Effect.sync(() => {
         log.add(ofTag(tag))
