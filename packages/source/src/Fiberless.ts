@@ -29,7 +29,7 @@ export type Start<A, E, R> = (
   resume: (exit: Exit.Exit<A, E>) => void
 ) => Exit.Exit<A, E> | Leave
 
-export interface Fiberless<out A, out E = never, in out R = never> extends Effect.Effect<A, E, R> {
+export interface Fiberless<out A, out E = never, out R = never> extends Effect.Effect<A, E, R> {
   readonly [TypeId]: Start<A, E, R>
 }
 

@@ -1,1 +1,5 @@
-export {}
+export * as Fiberless from "./Fiberless.ts"
+export * as Operation from "./Operation.ts"
+export * as Policy from "./Policy.ts"
+export * as Source from "./Source.ts"
+export * as SourceError from "./SourceError.ts"

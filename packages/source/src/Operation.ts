@@ -1,0 +1,168 @@
+/**
+ * One unit of work for one caller: a GraphQL operation, a job, an HTTP request.
+ *
+ * An Operation owns what its loads share: open batches, calls in flight, and
+ * what has been remembered. Nothing of it is visible to another Operation, and
+ * nothing of it is left when its scope closes.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
+import * as Scope from "effect/Scope"
+import { operationKey, State } from "./internal/state.ts"
+
+export const TypeId: unique symbol = Symbol.for("@wellspring/source/Operation")
+export type TypeId = typeof TypeId
+
+/** A running Operation. What it holds is its own; the functions of this module work on it. */
+export interface Service {
+  readonly [TypeId]: State
+}
+
+export class Operation extends Context.Tag("@wellspring/source/Operation")<Operation, Service>() {}
+
+/** How a call that passed a cache was answered. */
+export type Outcome = "hit" | "stale" | "revalidated" | "miss" | "collapsed" | "bypass"
+
+/** For how long, and for whom, an answer may be kept. */
+export interface Lifetime {
+  /** Whole or fractional seconds from now; zero or less may not be kept. */
+  readonly secondsLeft: number
+  /** `private` when the answer belongs to one caller. */
+  readonly scope: "public" | "private"
+}
+
+/** One call to a backend, as the rooms above report it. */
+export interface Call {
+  readonly outcome: Outcome
+  readonly lifetime?: Lifetime
+}
+
+/** What an Operation has done so far. */
+export interface Account {
+  /** Keys asked for, duplicates included. */
+  readonly loads: number
+  /** Batches sent to resolvers. */
+  readonly batches: number
+  /** Keys sent to resolvers. */
+  readonly keys: number
+  /** Loads answered from what was remembered. */
+  readonly hits: number
+  /** Loads that joined a key already on its way. */
+  readonly joins: number
+  /** Calls recorded by the rooms above. */
+  readonly calls: number
+  readonly outcomes: Readonly<Record<Outcome, number>>
+}
+
+export interface Options {
+  /**
+   * Runs a task after the code that is running, its microtasks included: what the
+   * `turn` policy waits for. `setImmediate` unless given, `setTimeout` where there is none.
+   */
+  readonly schedule?: (task: () => void) => void
+}
+
+/**
+ * Begins an Operation that ends with the scope.
+ *
+ * Its batches run with the fiber refs of the caller of `make`. When the scope
+ * closes, calls in flight are interrupted, and so is everyone who waits for them.
+ */
+export const make = (options?: Options): Effect.Effect<Service, never, Scope.Scope> =>
+  Effect.uninterruptible(
+    Effect.gen(function* () {
+      const scope = yield* Effect.scope
+      const runtime = yield* Effect.runtime<never>()
+      const service: { [TypeId]?: State } = {}
+      const context = Context.unsafeMake(
+        new Map([...runtime.context.unsafeMap, [operationKey, service]])
+      ) as Context.Context<never>
+      const state = new State({
+        runtime: Runtime.make({ context, runtimeFlags: runtime.runtimeFlags, fiberRefs: runtime.fiberRefs }),
+        scope,
+        schedule: options?.schedule ?? nextTurn
+      })
+      service[TypeId] = state
+      yield* Scope.addFinalizer(scope, close(state))
+      return service as Service
+    })
+  )
+
+const close = (state: State): Effect.Effect<void> =>
+  Effect.suspend(() => Fiber.interruptAllAs(state.close(), FiberId.none))
+
+/** Looked up when used, so that a test's fake timers are honoured. */
+const nextTurn = (task: () => void): void => {
+  if (typeof setImmediate === "function") setImmediate(task)
+  else setTimeout(task, 0)
+}
+
+/** An Operation for as long as the layer lives. */
+export const layer: Layer.Layer<Operation> = Layer.scoped(Operation, make())
+
+/** An Operation with options, for as long as the layer lives. */
+export const layerWith = (options: Options): Layer.Layer<Operation> => Layer.scoped(Operation, make(options))
+
+/**
+ * Runs an effect as one Operation, which ends with it.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import { Operation, type Source } from "@wellspring/source"
+ *
+ * declare const users: Source.Source<string, { readonly name: string }>
+ *
+ * // One batch of two keys.
+ * const names = Operation.scoped(Effect.all([users.load("1"), users.load("2")], { concurrency: "unbounded" }))
+ */
+export const scoped = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Operation>> =>
+  Effect.scoped(
+    Effect.flatMap(make(), (operation) => Effect.provideService(effect, Operation, operation))
+  ) as Effect.Effect<A, E, Exclude<R, Operation>>
+
+/**
+ * Forgets everything remembered and refuses to join what is on its way: what is
+ * loaded from here on is read anew. For use between the fields of a mutation
+ * and between the events of a subscription.
+ */
+export const newEpoch: Effect.Effect<void, never, Operation> = Effect.map(Operation, (operation) =>
+  beginEpoch(operation)
+)
+
+/** {@link newEpoch} for callers outside Effect. */
+export const beginEpoch = (operation: Service): void => operation[TypeId].newEpoch()
+
+/** Sends every open batch now, whatever its policy. Does not wait for the answers. */
+export const flush: Effect.Effect<void, never, Operation> = Effect.map(Operation, (operation) => flushNow(operation))
+
+/** {@link flush} for callers outside Effect. */
+export const flushNow = (operation: Service): void => operation[TypeId].dispatcher.flush()
+
+/**
+ * Tells that something is running which may load more keys, until the function
+ * it returns is called. A hint for the `exhausted` policy: it may delay a batch,
+ * within the policy's `maxWait`, and changes nothing else.
+ */
+export const busy = (operation: Service): (() => void) => operation[TypeId].dispatcher.busy()
+
+/**
+ * State that another module keeps in an Operation, one for each `key` object.
+ * Made when first asked for, dropped when the Operation closes.
+ */
+export const slot = <A>(operation: Service, key: object, make: () => A): A => operation[TypeId].slot(key, make)
+
+/** What the Operation has done so far: a snapshot. */
+export const account = (operation: Service): Account => operation[TypeId].account()
+
+/** Adds a call to the account. */
+export const recordCall = (operation: Service, call: Call): void => operation[TypeId].recordCall(call)
+
+/**
+ * The least time left and the strictest scope over all recorded calls, or
+ * `undefined` when none said how long its answer may be kept.
+ */
+export const lifetime = (operation: Service): Lifetime | undefined => operation[TypeId].lifetime
