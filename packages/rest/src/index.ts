@@ -1,1 +1,7 @@
-export {}
+export * as Body from "./Body.ts"
+export * as Endpoint from "./Endpoint.ts"
+export * as Path from "./Path.ts"
+export * as Query from "./Query.ts"
+export * as RestError from "./RestError.ts"
+export * as RestSource from "./RestSource.ts"
+export * as RetryAfter from "./RetryAfter.ts"

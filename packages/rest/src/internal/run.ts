@@ -1,0 +1,72 @@
+/** Running Effects from code that may or may not be inside a fiber. */
+import * as Fiberless from "@wellspring/source/Fiberless"
+import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import * as FiberRefs from "effect/FiberRefs"
+import * as Runtime from "effect/Runtime"
+
+/** Where a call runs: the caller's services and, when it called from a fiber, that fiber's settings. */
+export interface Site {
+  readonly context: Context.Context<never>
+  readonly fiberRefs: FiberRefs.FiberRefs | undefined
+  readonly clock: Clock.Clock
+}
+
+const live: Clock.Clock = DefaultServices.liveServices.unsafeMap.get(Clock.Clock.key)
+/** Whether a clock is the machine's. */
+export const isLive = (clock: Clock.Clock): boolean => clock === live
+
+const noRefs = FiberRefs.empty()
+
+const fork = <A, E>(effect: Effect.Effect<A, E>, site: Site) => {
+  const own = site.fiberRefs === undefined && site.clock !== live ? Effect.withClock(effect, site.clock) : effect
+  return Runtime.runFork(
+    Runtime.make({
+      context: site.context,
+      fiberRefs: site.fiberRefs ?? noRefs,
+      runtimeFlags: Runtime.defaultRuntimeFlags
+    })
+  )(own)
+}
+
+/** Runs an Effect: gives its Exit when it ends at once, or else calls `resume` later. Never both. */
+export const start = <A, E>(
+  effect: Effect.Effect<A, E>,
+  site: Site,
+  resume: (exit: Exit.Exit<A, E>) => void
+): Exit.Exit<A, E> | Fiberless.Leave => {
+  if (Exit.isExit(effect)) return effect as Exit.Exit<A, E>
+  if (Fiberless.isFiberless(effect)) return effect[Fiberless.TypeId](site.context, resume as never) as never
+  const fiber = fork(effect, site)
+  const settled = fiber.unsafePoll()
+  if (settled !== null) return settled
+  fiber.addObserver(resume)
+  return () => {
+    fiber.removeObserver(resume)
+    fiber.unsafeInterruptAsFork(FiberId.none)
+  }
+}
+
+export const isLeave = <A, E>(started: Exit.Exit<A, E> | Fiberless.Leave): started is Fiberless.Leave =>
+  typeof started === "function"
+
+const longest = 2_147_483_647
+
+/** Calls `f` once `millis` have passed on the site's clock, unless cancelled first. */
+export const after = (site: Site, millis: number, f: () => void): (() => void) => {
+  if (site.clock === live) {
+    const timer = setTimeout(f, Math.min(Math.max(0, Math.ceil(millis)), longest))
+    return () => clearTimeout(timer)
+  }
+  // A clock of the caller's, such as TestClock, moves by its own rules: only a fiber can wait on it.
+  const fiber = fork(
+    Effect.flatMap(site.clock.sleep(Duration.millis(millis)), () => Effect.sync(f)),
+    site
+  )
+  return () => fiber.unsafeInterruptAsFork(FiberId.none)
+}
