@@ -1,0 +1,59 @@
+/**
+ * Targeted cache control: fields such as `CDN-Cache-Control` that speak to one
+ * kind of cache and replace `Cache-Control` and `Expires` there ([RFC 9213][1]).
+ *
+ * [1]: https://www.rfc-editor.org/rfc/rfc9213
+ */
+import { type BareItem, type Dictionary, isInnerList, parseDictionary, Token } from "structured-headers"
+import * as CacheControl from "./CacheControl.ts"
+import * as Message from "./Message.ts"
+
+/**
+ * The directives of the first field in `targets` that the response carries in valid form.
+ *
+ * `undefined` when there is none: an empty field, or one that is no Structured
+ * Field dictionary, counts as absent ([RFC 9213 §2.1][1]). Names are then
+ * lower case and values typed: seconds are integers, `no-store` stands alone,
+ * and a value of another type is read in its most restrictive sense.
+ *
+ * [1]: https://www.rfc-editor.org/rfc/rfc9213#section-2.1
+ *
+ * @param targets lower-case field names, the most specific first
+ */
+export const read = (
+  headers: Message.Fields,
+  targets: ReadonlyArray<string>
+): CacheControl.ResponseDirectives | undefined => {
+  for (const target of targets) {
+    const value = Message.line(headers, target)
+    if (value === undefined) continue
+    const dictionary = parse(value)
+    if (dictionary !== undefined) return directives(dictionary)
+  }
+  return undefined
+}
+
+const parse = (value: string): Dictionary | undefined => {
+  try {
+    const dictionary = parseDictionary(value)
+    return dictionary.size === 0 ? undefined : dictionary
+  } catch {
+    return undefined
+  }
+}
+
+const directives = (dictionary: Dictionary): CacheControl.ResponseDirectives => {
+  const result = CacheControl.empty()
+  for (const [name, member] of dictionary) {
+    const item: BareItem | undefined = isInnerList(member) ? undefined : member[0]
+    if (item === true) CacheControl.applyToResponse(result, name, undefined, false, false)
+    else if (typeof item === "number" && Number.isInteger(item))
+      CacheControl.applyToResponse(result, name, String(item), false, false)
+    else if (typeof item === "string") {
+      // A string lists field names; it is no number of seconds.
+      const isList = name === "private" || name === "no-cache"
+      CacheControl.applyToResponse(result, name, item, true, !isList)
+    } else CacheControl.applyToResponse(result, name, item instanceof Token ? item.toString() : "", false, true)
+  }
+  return result
+}

@@ -1,0 +1,94 @@
+/**
+ * The request fields an origin chose its response by, prepared for comparing
+ * ([RFC 9111 §4.1][1]).
+ *
+ * A field compares equal when its members are the same apart from the spaces
+ * around them and the lines they came in; absent matches absent only. Values of
+ * fields that may hold secrets are kept as digests.
+ *
+ * [1]: https://www.rfc-editor.org/rfc/rfc9111#section-4.1
+ */
+import { PLAIN } from "./internal/credentials.ts"
+import * as Language from "./internal/language.ts"
+import * as Message from "./Message.ts"
+import type { Policy } from "./Policy.ts"
+
+/** One nominated field and what the request said in it. */
+export interface Nominated {
+  readonly name: string
+  /** How `value` was made. */
+  readonly form: "list" | "digest" | "language"
+  /** `undefined` when the request did not have the field. */
+  readonly value: string | undefined
+  /** For `language`: what the response is written in, if it says so in one tag. */
+  readonly language: string | undefined
+}
+
+/** Nominated fields by name in alphabetical order; empty when the response varies on nothing. */
+export type Vary = ReadonlyArray<Nominated>
+
+/** Varies on nothing. */
+export const none: Vary = []
+
+const mostFields = 64
+
+/**
+ * The fields a response nominates, with the values of the request that brought it.
+ *
+ * `undefined` stands for `*`: nothing will ever match. So do a member that is no
+ * field name, and more than 64 names.
+ */
+export const of = (policy: Policy, request: Message.Fields, response: Message.Fields): Vary | undefined => {
+  const lines = Message.lines(response, "vary")
+  if (lines.length === 0) return none
+  const names = new Set<string>()
+  for (const line of lines) {
+    for (const part of line.split(",")) {
+      const name = Message.trim(part).toLowerCase()
+      if (name === "") continue
+      if (name === "*" || !Message.isToken(name) || names.size === mostFields) return undefined
+      names.add(name)
+    }
+  }
+  return Array.from(names)
+    .sort()
+    .map((name) => {
+      const form = formOf(policy, name)
+      const language = form === "language" ? Language.single(Message.line(response, "content-language")) : undefined
+      return { name, form, value: valueOf(policy, form, request, name), language }
+    })
+}
+
+/** Whether a request with these fields would have been given the same response. */
+export const matches = (policy: Policy, vary: Vary, request: Message.Fields): boolean => {
+  for (let i = 0; i < vary.length; i++) {
+    const nominated = vary[i] as Nominated
+    const value = request[nominated.name]
+    // What comes from the wire is mostly in normal form already.
+    if (nominated.form === "list" && value === nominated.value) continue
+    if (nominated.value === valueOf(policy, nominated.form, request, nominated.name)) continue
+    if (nominated.language !== undefined && typeof value === "string" && Language.prefers(value, nominated.language))
+      continue
+    return false
+  }
+  return true
+}
+
+const formOf = (policy: Policy, name: string): Nominated["form"] =>
+  (policy.classify(name) & PLAIN) === 0
+    ? "digest"
+    : policy.normalizeLanguage && name === "accept-language"
+      ? "language"
+      : "list"
+
+const valueOf = (
+  policy: Policy,
+  form: Nominated["form"],
+  request: Message.Fields,
+  name: string
+): string | undefined => {
+  const line = Message.line(request, name)
+  if (line === undefined) return undefined
+  const list = Message.members(line).join(",")
+  return form === "digest" ? policy.digest(list) : form === "language" ? Language.normalize(list) : list
+}
