@@ -1,0 +1,66 @@
+/**
+ * Many deadlines on one timer.
+ *
+ * A timer for each phase of each request costs more than the phases' own
+ * bookkeeping. Here a wait is a number that moves as bytes arrive; the one
+ * timer sleeps until the earliest of them, and most requests are over before.
+ *
+ * These are the machine's monotonic clock and timers, not Effect's `Clock`: a
+ * peer that stops sending does so in real time, also under a test clock, and
+ * nobody may be running a fiber while it does.
+ */
+
+/** Something that waits. `deadline` is an instant of {@link now}; infinity never comes. */
+export interface Watched {
+  deadline: number
+  /** Called once `deadline` has passed. It must stop being watched, or move its deadline. */
+  readonly expire: () => void
+}
+
+/** Milliseconds on a clock that only goes forward. */
+export const now = (): number => performance.now()
+
+/** The longest delay a Node timer takes; longer ones fire at once. */
+const longestDelay = 2_147_483_647
+
+export class Deadlines {
+  readonly #watched = new Set<Watched>()
+  #timer: NodeJS.Timeout | undefined
+  #firesAt = Number.POSITIVE_INFINITY
+
+  get size(): number {
+    return this.#watched.size
+  }
+
+  watch(wait: Watched): void {
+    this.#watched.add(wait)
+    if (wait.deadline < this.#firesAt) this.#arm(wait.deadline)
+  }
+
+  forget(wait: Watched): void {
+    this.#watched.delete(wait)
+  }
+
+  /** Moves a deadline of something watched. Later is free; earlier than all others sets the timer anew. */
+  move(wait: Watched, deadline: number): void {
+    wait.deadline = deadline
+    if (deadline < this.#firesAt) this.#arm(deadline)
+  }
+
+  #arm(deadline: number): void {
+    clearTimeout(this.#timer)
+    this.#firesAt = deadline
+    // A sleeping timer must not keep the process up: a socket that is in use does that.
+    this.#timer = setTimeout(this.#sweep, Math.min(Math.max(1, Math.ceil(deadline - now())), longestDelay)).unref()
+  }
+
+  readonly #sweep = (): void => {
+    this.#timer = undefined
+    this.#firesAt = Number.POSITIVE_INFINITY
+    const instant = now()
+    for (const wait of [...this.#watched]) if (wait.deadline <= instant) wait.expire()
+    let next = Number.POSITIVE_INFINITY
+    for (const wait of this.#watched) if (wait.deadline < next) next = wait.deadline
+    if (next < this.#firesAt) this.#arm(next)
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * A pool of connections for each origin.
+ */
+
+import * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
+import type * as undici from "undici"
+import type { Connecting, Exchange } from "./undiciExchange.ts"
+
+export interface Origin {
+  readonly scheme: string
+  /** Host alone, without port, as in the URL. */
+  readonly address: string
+  readonly port: number
+  /** In the URL Standard's spelling. */
+  readonly text: string
+  readonly dispatcher: undici.Dispatcher
+}
+
+export interface OriginsOptions {
+  readonly undici: typeof undici
+  readonly pool: undici.Pool.Options
+  readonly connectMillis: number
+  readonly isHttp2Allowed: boolean
+}
+
+/** Beyond this many, a pool goes when its last connection does. */
+const keptPools = 64
+const keptSpellings = 1024
+/** Streams at once on one HTTP/2 connection, until the peer says how many. */
+const http2Streams = 100
+const longestTimeout = 2_147_483_647
+
+const isDestroyable = (socket: unknown): socket is { readonly destroy: (error: Error) => void } =>
+  Predicate.hasProperty(socket, "destroy") && typeof socket.destroy === "function"
+
+export class Origins {
+  readonly #options: OriginsOptions
+  readonly #pools = new Map<string, Origin & { readonly dispatcher: undici.Pool }>()
+  readonly #spellings = new Map<string, Origin>()
+  readonly #connecting = new Set<Connecting>()
+  /** Whose `dispatch` is on the stack: the attempt to connect made in it is his. */
+  #dispatching: Exchange | undefined
+
+  constructor(options: OriginsOptions) {
+    this.#options = options
+  }
+
+  /** The origin of a URL that begins with `text`. */
+  get(text: string): Either.Either<Origin, Error> {
+    const origin = this.#spellings.get(text)
+    return origin === undefined ? this.#resolve(text) : Either.right(origin)
+  }
+
+  dispatch(origin: Origin, options: undici.Dispatcher.DispatchOptions, exchange: Exchange): void {
+    this.#dispatching = exchange
+    try {
+      origin.dispatcher.dispatch(options, exchange)
+    } finally {
+      this.#dispatching = undefined
+    }
+  }
+
+  /** Ends every exchange and closes every connection, those in the making included. */
+  async destroy(): Promise<void> {
+    const pools = [...this.#pools.values()]
+    this.#pools.clear()
+    this.#spellings.clear()
+    const closed = pools.map(({ dispatcher }) => dispatcher.destroy())
+    for (const connecting of this.#connecting) connecting.abandon()
+    await Promise.all(closed)
+  }
+
+  #resolve(text: string): Either.Either<Origin, Error> {
+    return Either.map(Either.try({ try: () => new URL(text), catch: (cause) => cause as Error }), (url) => {
+      const origin = this.#pools.get(url.origin) ?? this.#open(url)
+      if (this.#spellings.size >= keptSpellings) this.#spellings.clear()
+      this.#spellings.set(text, origin)
+      return origin
+    })
+  }
+
+  #open(url: URL): Origin {
+    const { undici, pool, isHttp2Allowed } = this.#options
+    const dispatcher = new undici.Pool(url.origin, {
+      ...pool,
+      allowH2: isHttp2Allowed,
+      // The deadlines are ours: exact, and one timer for all.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      factory: (origin, options) => this.#client(origin, options)
+    })
+    const origin = {
+      scheme: url.protocol.slice(0, -1),
+      address: url.hostname,
+      port: url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port),
+      text: url.origin,
+      dispatcher
+    }
+    const prune = () => {
+      if (this.#pools.size <= keptPools || this.#pools.get(url.origin) !== origin) return
+      if (dispatcher.stats.connected > 0 || dispatcher.stats.size > 0) return
+      this.#pools.delete(url.origin)
+      this.#spellings.clear()
+      dispatcher.close(() => {})
+    }
+    dispatcher.on("disconnect", prune).on("connectionError", prune)
+    this.#pools.set(url.origin, origin)
+    return origin
+  }
+
+  /** A connection of the pool, whose attempt to connect can be given up. */
+  #client(origin: URL, options: undici.Pool.Options): undici.Client {
+    const { undici, pool, connectMillis, isHttp2Allowed } = this.#options
+    const connect =
+      typeof pool.connect === "function"
+        ? pool.connect
+        : undici.buildConnector({
+            ...pool.connect,
+            allowH2: isHttp2Allowed,
+            // Coarse: a second line for attempts that outlive whoever asked for them.
+            timeout: Math.min(connectMillis, longestTimeout)
+          })
+    const client: undici.Client = new undici.Client(origin, {
+      ...options,
+      connect: (target, callback) => {
+        const asker = this.#dispatching
+        const connecting: Connecting = {
+          abandon: () => {
+            // Over HTTP/2 others may wait for the same connection.
+            if (!client.destroyed && client.stats.size > 1) return
+            if (isDestroyable(socket)) socket.destroy(new Error("Nobody waits for this connection any more."))
+          }
+        }
+        this.#connecting.add(connecting)
+        const socket: unknown = connect(target, (...result) => {
+          this.#connecting.delete(connecting)
+          const [, made] = result
+          // HTTP/2 takes many requests at once, HTTP/1 one: which it is shows only now.
+          if (made !== null && made !== undefined) client.pipelining = isHttp2(made) ? http2Streams : 1
+          callback(...result)
+        })
+        if (asker !== undefined) asker.connecting = connecting
+      }
+    })
+    return client
+  }
+}
+
+const isHttp2 = (socket: object): boolean => "alpnProtocol" in socket && socket.alpnProtocol === "h2"
