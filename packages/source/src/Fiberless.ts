@@ -51,15 +51,30 @@ export const isFiberless = (value: unknown): value is Fiberless<unknown, unknown
 /** An Effect from the callback form alone. */
 export const make = <A, E = never, R = never>(start: Start<A, E, R>): Fiberless<A, E, R> => new FiberlessEffect(start)
 
-/** The fiber form of a callback form, for a class of its own that implements {@link Fiberless}. */
+/** Begins the work of a Fiberless Effect for one caller: see {@link Start}. */
+export const start = <A, E, R>(
+  self: Fiberless<A, E, R>,
+  context: Context.Context<R>,
+  resume: (exit: Exit.Exit<A, E>) => void
+): Exit.Exit<A, E> | Leave => self[TypeId](context, resume)
+
+/** The fiber form of a callback form. */
 export const toEffect = <A, E, R>(start: Start<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.contextWithEffect((context: Context.Context<R>) =>
-    Effect.async<A, E>((resume) => {
-      const started = start(context, resume)
-      if (typeof started !== "function") return resume(started)
-      return Effect.sync(started)
-    })
-  )
+  Effect.contextWithEffect((context: Context.Context<R>) => wait(start, context))
+
+/** The fiber form, for a class of its own that implements {@link Fiberless}. */
+export const run = <A, E, R>(self: Fiberless<A, E, R>): Effect.Effect<A, E, R> =>
+  toEffect((context, resume) => self[TypeId](context, resume))
+
+const wait = <A, E, R>(start: Start<A, E, R>, context: Context.Context<R>): Effect.Effect<A, E> => {
+  let resumed: ((exit: Effect.Effect<A, E>) => void) | undefined
+  const started = start(context, (exit) => resumed?.(exit))
+  if (typeof started !== "function") return started
+  return Effect.async<A, E>((resume) => {
+    resumed = resume
+    return Effect.sync(started)
+  })
+}
 
 /**
  * Changes the answer and stays fiberless, where `Effect.map` would need a fiber.

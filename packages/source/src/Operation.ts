@@ -5,16 +5,18 @@
  * what has been remembered. Nothing of it is visible to another Operation, and
  * nothing of it is left when its scope closes.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
+import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Scope from "effect/Scope"
-import { operationKey, State } from "./internal/state.ts"
+import { isTraced } from "./internal/instruments.ts"
+import { OperationTypeId, operationKey, State } from "./internal/state.ts"
 
-export const TypeId: unique symbol = Symbol.for("@wellspring/source/Operation")
+export const TypeId: typeof OperationTypeId = OperationTypeId
 export type TypeId = typeof TypeId
 
 /** A running Operation. What it holds is its own; the functions of this module work on it. */
@@ -73,27 +75,28 @@ export interface Options {
  * closes, calls in flight are interrupted, and so is everyone who waits for them.
  */
 export const make = (options?: Options): Effect.Effect<Service, never, Scope.Scope> =>
-  Effect.uninterruptible(
-    Effect.gen(function* () {
-      const scope = yield* Effect.scope
-      const runtime = yield* Effect.runtime<never>()
-      const service: { [TypeId]?: State } = {}
-      const context = Context.unsafeMake(
-        new Map([...runtime.context.unsafeMap, [operationKey, service]])
-      ) as Context.Context<never>
+  Effect.withFiberRuntime((fiber) =>
+    Effect.flatMap(Effect.scope, (scope) => {
+      const service = {} as { [TypeId]: State }
+      const services = new Map(fiber.currentContext.unsafeMap).set(operationKey, service)
+      const context = Context.unsafeMake<never>(services)
+      const runtime = Runtime.make({
+        context,
+        // Layers are built where interruption is off; what runs in the Operation must be open to it.
+        runtimeFlags: RuntimeFlags.enable(Runtime.defaultRuntimeFlags, RuntimeFlags.Interruption),
+        fiberRefs: fiber.getFiberRefs()
+      })
       const state = new State({
-        runtime: Runtime.make({ context, runtimeFlags: runtime.runtimeFlags, fiberRefs: runtime.fiberRefs }),
+        runtime,
         scope,
+        clock: Context.get(fiber.currentDefaultServices, Clock.Clock),
+        isTraced: fiber.getFiberRef(FiberRef.currentTracerEnabled) && isTraced(fiber.currentTracer, context),
         schedule: options?.schedule ?? nextTurn
       })
       service[TypeId] = state
-      yield* Scope.addFinalizer(scope, close(state))
-      return service as Service
+      return Effect.as(Scope.addFinalizer(scope, state.close), service)
     })
   )
-
-const close = (state: State): Effect.Effect<void> =>
-  Effect.suspend(() => Fiber.interruptAllAs(state.close(), FiberId.none))
 
 /** Looked up when used, so that a test's fake timers are honoured. */
 const nextTurn = (task: () => void): void => {

@@ -1,75 +1,122 @@
 /**
  * A named way to get values for keys, in batches.
+ *
+ * Loads of one Operation meet in one call wherever they come from: resolvers
+ * that run by themselves, forked fibers, loops of any concurrency.
  */
 import type * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import type * as HashMap from "effect/HashMap"
+import type * as Option from "effect/Option"
+import type * as Request from "effect/Request"
+import type * as RequestResolver from "effect/RequestResolver"
 import type * as Schema from "effect/Schema"
-import * as Fiberless from "./Fiberless.ts"
+import type * as Fiberless from "./Fiberless.ts"
 import { Failed, Rows } from "./internal/answers.ts"
-import * as Identity from "./internal/identity.ts"
-import { type Answer, type Ask, type Definition, Entry, type Lane } from "./internal/kernel.ts"
-import { operationKey } from "./internal/state.ts"
-import * as Operation from "./Operation.ts"
-import * as Policy from "./Policy.ts"
-import * as SourceError from "./SourceError.ts"
+import * as Define from "./internal/define.ts"
+import type { Definition } from "./internal/definition.ts"
+import { GroupedView, SourceTypeId, View } from "./internal/view.ts"
+import type * as Memo from "./Memo.ts"
+import type { Operation } from "./Operation.ts"
+import type * as Policy from "./Policy.ts"
+import type * as Selection from "./Selection.ts"
+import type * as SourceError from "./SourceError.ts"
 
-export const TypeId: unique symbol = Symbol.for("@wellspring/source/Source")
+export const TypeId: typeof SourceTypeId = SourceTypeId
 export type TypeId = typeof TypeId
 
-/** One load: an Effect, answerable by callback without a fiber. */
-export interface Load<out A, out E = never, out R = never> extends Fiberless.Fiberless<A, E, R> {}
-
-/** How the loads of a view ask, where that differs from its source. */
-export interface LoadOptions {
-  /** When the batch leaves at the latest, as far as these loads are concerned. */
-  readonly policy?: Policy.Policy
-  /** Does not share a call with equal keys, and remembers nothing. Default false. */
-  readonly distinct?: boolean
-  /** Takes no answer whose call began before the load. Default false. */
-  readonly fresh?: boolean
-}
-
-/** A named way to get values for keys, in batches. */
-export interface Source<in K, in out A, in out E = never, out R = never> {
+/**
+ * A named way to get values for keys, in batches.
+ *
+ * All that it gives runs in an Operation. `R` is what its resolver needs from
+ * the callers; callers with different services never share an answer.
+ */
+export interface Source<in K, in out A, out E = never, out R = never, in F = never> {
   readonly [TypeId]: Definition
   readonly name: string
   /** The value for one key. */
-  readonly load: (key: K) => Load<A, E, R | Operation.Operation>
-  /** The values for many keys, in their order, in one suspension. Fails with the first failure. */
-  readonly loadMany: (keys: Iterable<K>) => Load<Array<A>, E, R | Operation.Operation>
+  readonly load: (key: K) => Load<A, E, R | Operation>
+  /** The values for many keys, in their order, in one suspension. Fails as soon as one of them does. */
+  readonly loadMany: (keys: Iterable<K>) => Fiberless.Fiberless<Array<A>, E, R | Operation>
   /** As `loadMany`, with each key's failure in its place. */
-  readonly loadEithers: (keys: Iterable<K>) => Load<Array<Either.Either<A, E>>, never, R | Operation.Operation>
-  /** Remembers a value for a key, unless there is one or one is on its way. */
-  readonly prime: (key: K, value: A) => Effect.Effect<void, never, R | Operation.Operation>
-  /** Remembers a value for a key in place of what is there. */
-  readonly replace: (key: K, value: A) => Effect.Effect<void, never, R | Operation.Operation>
-  /** Forgets a key. Who waits for it keeps waiting; who asks for it from now on asks anew. */
-  readonly clear: (key: K) => Effect.Effect<void, never, R | Operation.Operation>
-  /** Forgets every key of the source, or of the group. */
-  readonly clearAll: Effect.Effect<void, never, R | Operation.Operation>
+  readonly loadEithers: (keys: Iterable<K>) => Fiberless.Fiberless<Array<Either.Either<A, E>>, never, R | Operation>
+  /** As `loadMany`, for a record of keys. */
+  readonly loadAll: <const P extends { readonly [name: string]: K }>(
+    keys: P
+  ) => Fiberless.Fiberless<{ -readonly [N in keyof P]: A }, E, R | Operation>
+  /**
+   * Asks for a key now; the Effect it gives waits for the answer. Between the
+   * two other sources can be asked. Asked keys are fetched even if nobody waits.
+   */
+  readonly request: (key: K) => Effect.Effect<Fiberless.Fiberless<A, E>, never, R | Operation>
+  /** Remembers a value for a key, unless one is there or on its way. Answers those whose key has not been sent yet. */
+  readonly prime: (key: K, value: A) => Effect.Effect<void, never, R | Operation>
+  /** `prime` for many keys. */
+  readonly primeMany: (entries: Iterable<readonly [K, A]>) => Effect.Effect<void, never, R | Operation>
+  /** Remembers a value for a key in place of what is there, and of what is on its way. */
+  readonly replace: (key: K, value: A) => Effect.Effect<void, never, R | Operation>
+  /** Forgets a key. Who waits for it goes on waiting; who asks for it from now on asks anew. */
+  readonly clear: (key: K) => Effect.Effect<void, never, R | Operation>
+  /** `clear` for many keys. */
+  readonly clearMany: (keys: Iterable<K>) => Effect.Effect<void, never, R | Operation>
+  /** Forgets every key, of the group if the source has groups. */
+  readonly clearAll: Effect.Effect<void, never, R | Operation>
   /** The same source, whose loads ask otherwise. */
-  readonly with: (options: LoadOptions) => Source<K, A, E, R>
+  readonly with: (options: LoadOptions) => Source<K, A, E, R, F>
+  /** The same source, whose loads ask for part of the value only. For sources made with `selection`. */
+  readonly select: (selection: F) => Source<K, A, E, R, F>
+  /**
+   * The source as a resolver of its own loads, and of no others:
+   * `Effect.request(source.load(key), RequestResolver.contextFromEffect(source.resolver))`.
+   */
+  readonly resolver: RequestResolver.RequestResolver<Load<unknown, unknown, unknown>, R | Operation>
 }
 
 /** A source whose batches share parameters besides their keys. */
-export interface Grouped<in G, in K, in out A, in out E = never, out R = never> {
+export interface Grouped<in G, in K, in out A, out E = never, out R = never, in F = never> {
   readonly [TypeId]: Definition
   readonly name: string
-  /** The source for one group. Equal groups share batches and memory. */
-  readonly of: (group: G) => Source<K, A, E, R>
+  /** The source for one group. Equal groups share batches and what is remembered. */
+  readonly of: (group: G) => Source<K, A, E, R, F>
+  /** Forgets every key of every group. */
+  readonly clearAll: Effect.Effect<void, never, R | Operation>
+}
+
+/** One load: an Effect, answerable by callback without a fiber, and a `Request`. */
+export interface Load<out A, out E = never, out R = never>
+  extends Fiberless.Fiberless<A, E, R>,
+    Request.Request<A, E> {}
+
+/** How loads ask, where that differs from their source. */
+export interface LoadOptions {
+  /** When their batch leaves, if nothing makes it leave earlier. */
+  readonly policy?: Policy.Policy
+  /** Share no call with equal keys, and leave nothing behind. Default false. */
+  readonly distinct?: boolean
+  /** Take no answer whose call began before the load. Default false. */
+  readonly fresh?: boolean
 }
 
 /** What a resolver knows of its batch, and how it answers keys while it runs. */
-export interface Batch<out G, in K, in A, in E> {
+export interface Batch<out G, in K, in A, in E, out F = undefined> {
+  /** What the whole batch shares. */
   readonly group: G
-  /** Answers one key at once, whatever the rest of the batch does. The first answer counts. */
+  /** What the loads of the batch select together; `undefined` when one of them wants everything. */
+  readonly selection: F | undefined
+  /** Answers one key at once, whatever becomes of the rest. The first answer to a key counts. */
   readonly answer: (key: K, exit: Exit.Exit<A, E>) => void
+  readonly succeed: (key: K, value: A) => void
+  readonly fail: (key: K, error: E) => void
 }
 
-/** The forms an answer may take: by position, by key, or nothing when each key was answered by itself. */
+/**
+ * The forms an answer may take: by position, by key, rows that name their keys
+ * ({@link byKey}, {@link groupBy}), or nothing when each key was answered by itself.
+ * {@link fail} may stand for any value.
+ */
 export type Answers<K, A, E = never> =
   | ReadonlyArray<A | Failed<E>>
   | ReadonlyMap<K, A | Failed<E>>
@@ -77,251 +124,157 @@ export type Answers<K, A, E = never> =
   | Rows<K, A | Failed<E>>
   | undefined
 
-interface Settings<K, KI, A, AI, E, EI> {
-  /** What keys are. Keys are told apart by value, whatever they are made of. */
-  readonly key: Schema.Schema<K, KI>
-  readonly success: Schema.Schema<A, AI>
-  readonly failure?: Schema.Schema<E, EI>
-  /** Tells keys apart by a primitive of your choice. The first key of a kind is the one that is fetched. */
-  readonly cacheKey?: (key: K) => Primitive
-  /** When a batch leaves. Default {@link Policy.turn}. */
-  readonly policy?: Policy.Policy
-  /** The most keys in one call. Default unbounded. */
-  readonly maxBatchSize?: number
-  /** Never merges equal keys. Default false. */
-  readonly distinct?: boolean
-  /** What is remembered for the rest of the Operation: answers, or nothing. Default `operation`. */
-  readonly memo?: "operation" | "none"
-  /** Which failures are remembered. Default none. */
-  readonly rememberFailure?: (error: E) => boolean
-  /** What it means that a key has no answer. Default a defect that names the source and the key. */
-  readonly missing?: (key: K) => Exit.Exit<A, E>
-}
-
 /** What may stand for a key. */
 export type Primitive = string | number | bigint | boolean | symbol | null | undefined
 
+/** What a key without an answer comes to: a defect, a `NotFound` failure, or `None`. */
+export type Missing = "die" | "fail" | "option"
+
+/** What callers get from a source whose resolver answers `A`. */
+export type Found<A, M extends Missing> = M extends "option" ? Option.Option<A> : A
+
+/** What callers fail with from a source whose resolver fails with `E`. */
+export type Failure<E, M extends Missing> = M extends "fail" ? E | SourceError.NotFound : E
+
+export interface Options<K, KI, A, AI, E, EI, RM, M extends Missing, F> {
+  /** What keys are. They are told apart by value, whatever they are made of; primitives fastest. */
+  readonly key: Schema.Schema<K, KI>
+  /** What values are. */
+  readonly success: Schema.Schema<A, AI>
+  /** What failures are. Without it, what the resolver fails with. */
+  readonly failure?: Schema.Schema<E, EI>
+  /** Tells keys apart by a primitive of your choice. Of equal keys the first is fetched. */
+  readonly cacheKey?: (key: K) => Primitive
+  /** When a batch leaves. Default `Policy.turn`. */
+  readonly policy?: Policy.Policy
+  /** The most keys in one call. Default unbounded. */
+  readonly maxBatchSize?: number
+  /** The most that one call may cost, such as the length of a URL, and what each key adds. Default unbounded. */
+  readonly maxBatchCost?: { readonly max: number; readonly of: (key: K) => number }
+  /** The most calls of this source at once, in this process. Default unbounded. */
+  readonly maxConcurrentBatches?: number
+  /** The most calls of this source to begin in an interval, in this process. Default unbounded. */
+  readonly rateLimit?: { readonly limit: number; readonly interval: Duration.DurationInput }
+  /** Never merges equal keys, and remembers nothing. Default false. */
+  readonly distinct?: boolean
+  /** What is remembered, and for whom. Default `Memo.operation`. */
+  readonly memo?: Memo.Memo<NoInfer<A>, RM>
+  /** Which failures are remembered. Default none. */
+  readonly remembersFailure?: (error: NoInfer<E>) => boolean
+  /** What a key comes to that has no answer, or a function that says so. Default `die`, with the source and the key. */
+  readonly missing?: M | ((key: K) => Exit.Exit<NoInfer<A>, NoInfer<E>>)
+  /** How selections of fields or arguments are put together. Default there are none. */
+  readonly selection?: Selection.Selection<F>
+}
+
 /**
- * Describes a source.
+ * Describes a source. Nothing runs until its values are used in an Operation.
  *
- * `resolve` is given the keys of a batch, each once, in the order in which they were first asked for.
+ * `resolve` is given the keys of a batch in the order in which they were first
+ * asked for, each once. It runs in a fiber of its own, with the services of the
+ * callers and the fiber refs of the Operation, and is interrupted when nobody waits any more.
+ *
+ * @example
+ * import { Effect, Schema } from "effect"
+ * import { Operation, Source } from "@wellspring/source"
+ *
+ * const User = Schema.Struct({ id: Schema.Number, name: Schema.String })
+ *
+ * const users = Source.make("Users", {
+ *   key: Schema.Number,
+ *   success: User,
+ *   resolve: (ids) => Effect.succeed(ids.map((id) => ({ id, name: `User ${id}` })))
+ * })
+ *
+ * // One call, with the keys 1 and 2.
+ * const program = Operation.scoped(users.loadMany([1, 2, 1]))
  */
 export const make: {
-  <K, KI, A, AI, R, G, GI, E = never, EI = never>(
+  <K, KI, A, AI, R, G, GI, E = never, EI = never, RM = never, M extends Missing = "die", F = never>(
     name: string,
-    options: Settings<K, KI, A, AI, E, EI> & {
-      /** What a whole batch shares. */
+    options: Options<K, KI, A, AI, E, EI, RM, M, F> & {
+      /** What a whole batch shares: parameters on which the answers depend. */
       readonly group: Schema.Schema<G, GI>
       /** Tells groups apart by a primitive of your choice. */
       readonly groupKey?: (group: G) => Primitive
       readonly resolve: (
         keys: ReadonlyArray<K>,
-        batch: Batch<G, K, A, E>
+        batch: Batch<G, K, A, E, F>
       ) => Effect.Effect<Answers<K, NoInfer<A>, NoInfer<E>>, E, R>
     }
-  ): Grouped<G, K, A, E, R>
-  <K, KI, A, AI, R, E = never, EI = never>(
+  ): Grouped<G, K, Found<A, M>, Failure<E, M>, R | RM, F>
+  <K, KI, A, AI, R, E = never, EI = never, RM = never, M extends Missing = "die", F = never>(
     name: string,
-    options: Settings<K, KI, A, AI, E, EI> & {
+    options: Options<K, KI, A, AI, E, EI, RM, M, F> & {
       readonly resolve: (
         keys: ReadonlyArray<K>,
-        batch: Batch<undefined, K, A, E>
+        batch: Batch<undefined, K, A, E, F>
       ) => Effect.Effect<Answers<K, NoInfer<A>, NoInfer<E>>, E, R>
     }
-  ): Source<K, A, E, R>
-} = (name: string, options: unknown) => fromDefinition(define(name, options as Loose)) as never
+  ): Source<K, Found<A, M>, Failure<E, M>, R | RM, F>
+} = (name: string, options: unknown) => Define.viewOf(Define.fromOptions(name, options as Define.LooseOptions)) as never
 
-interface Loose extends Settings<unknown, unknown, unknown, unknown, unknown, unknown> {
-  readonly group?: Schema.Schema<unknown, unknown>
-  readonly groupKey?: (group: unknown) => Primitive
-  readonly resolve: Definition["resolve"]
-}
+export const isSource = (value: unknown): value is Source<never, unknown, unknown, unknown> => value instanceof View
 
-const define = (name: string, options: Loose): Definition => ({
-  name,
-  key: options.cacheKey === undefined ? Identity.fromSchema(options.key) : Identity.fromFunction(options.cacheKey),
-  group:
-    options.group === undefined
-      ? undefined
-      : options.groupKey === undefined
-        ? Identity.fromSchema(options.group)
-        : Identity.fromFunction(options.groupKey),
-  policy: options.policy ?? Policy.turn,
-  maxBatchSize: options.maxBatchSize ?? Number.POSITIVE_INFINITY,
-  distinct: options.distinct ?? false,
-  remember: options.memo !== "none" && options.distinct !== true,
-  rememberFailure: options.rememberFailure ?? (() => false),
-  missing: options.missing ?? ((key) => Exit.die(new SourceError.UnansweredKey({ source: name, key }))),
-  closed: undefined,
-  resolve: options.resolve
-})
+export const isGrouped = (value: unknown): value is Grouped<never, never, unknown, unknown, unknown> =>
+  value instanceof GroupedView
 
-const fromDefinition = (definition: Definition): unknown =>
-  definition.group === undefined
-    ? new View(definition, askOf(definition), undefined, undefined)
-    : new GroupedView(definition)
-
-const askOf = (definition: Definition): Ask => ({
-  policy: definition.policy,
-  distinct: definition.distinct,
-  fresh: false
-})
-
-class GroupedView implements Grouped<unknown, unknown, unknown, unknown, unknown> {
-  readonly [TypeId]: Definition
-  private readonly ask: Ask
-  constructor(definition: Definition) {
-    this[TypeId] = definition
-    this.ask = askOf(definition)
-  }
-  get name(): string {
-    return this[TypeId].name
-  }
-  readonly of = (group: unknown): Source<unknown, unknown, unknown, unknown> => {
-    const definition = this[TypeId]
-    return new View(definition, this.ask, group, definition.group?.of(group))
-  }
-}
-
-class View implements Source<unknown, unknown, unknown, unknown> {
-  readonly [TypeId]: Definition
-  readonly ask: Ask
-  readonly group: unknown
-  readonly groupId: unknown
-
-  constructor(definition: Definition, ask: Ask, group: unknown, groupId: unknown) {
-    this[TypeId] = definition
-    this.ask = ask
-    this.group = group
-    this.groupId = groupId
-  }
-
-  get name(): string {
-    return this[TypeId].name
-  }
-
-  lane(context: Context.Context<unknown>): Lane {
-    const operation = context.unsafeMap.get(operationKey) as Operation.Service
-    return operation[Operation.TypeId].lane(this[TypeId], this.group, this.groupId, context as Context.Context<never>)
-  }
-
-  readonly load = (key: unknown): Load<unknown, unknown, unknown> =>
-    Fiberless.make((context, resume) => {
-      const started = this.begin(context, key, resume)
-      return started instanceof Entry ? () => started.leave(resume) : started
-    })
-
-  readonly loadMany = (keys: Iterable<unknown>): Load<Array<unknown>, unknown, unknown> =>
-    Fiberless.make((context, resume) => {
-      const values: Array<unknown> = []
-      return this.each<Array<unknown>, unknown>(context, keys, resume, values, (exit, index) => {
-        if (Exit.isFailure(exit)) return Exit.failCause(exit.cause)
-        values[index] = exit.value
-        return undefined
-      })
-    })
-
-  readonly loadEithers = (keys: Iterable<unknown>): Load<Array<Either.Either<unknown, unknown>>, never, unknown> =>
-    Fiberless.make((context, resume) => {
-      const values: Array<Either.Either<unknown, unknown>> = []
-      return this.each<Array<Either.Either<unknown, unknown>>, never>(context, keys, resume, values, (exit, index) => {
-        if (Exit.isSuccess(exit)) values[index] = Either.right(exit.value)
-        else if (exit.cause._tag === "Fail") values[index] = Either.left(exit.cause.error)
-        else return exit as Exit.Exit<never, never>
-        return undefined
-      })
-    })
-
-  readonly prime = (key: unknown, value: unknown): Effect.Effect<void, never, unknown> =>
-    this.change((lane) => lane.put(key, Exit.succeed(value), false))
-
-  readonly replace = (key: unknown, value: unknown): Effect.Effect<void, never, unknown> =>
-    this.change((lane) => lane.put(key, Exit.succeed(value), true))
-
-  readonly clear = (key: unknown): Effect.Effect<void, never, unknown> => this.change((lane) => lane.remove(key))
-
-  get clearAll(): Effect.Effect<void, never, unknown> {
-    return this.change((lane) => lane.table.clear())
-  }
-
-  readonly with = (options: LoadOptions): Source<unknown, unknown, unknown, unknown> =>
-    new View(this[TypeId], { ...this.ask, ...options }, this.group, this.groupId)
-
-  private begin(context: Context.Context<unknown>, key: unknown, resume: (exit: Answer) => void): Answer | Entry {
-    try {
-      return this.lane(context).load(key, this.ask, resume)
-    } catch (defect) {
-      return Exit.die(defect)
-    }
-  }
-
-  private change(f: (lane: Lane) => void): Effect.Effect<void, never, unknown> {
-    return Effect.contextWith((context: Context.Context<unknown>) => f(this.lane(context)))
-  }
-
-  private each<A, E>(
-    context: Context.Context<unknown>,
-    keys: Iterable<unknown>,
-    resume: (exit: Exit.Exit<A, E>) => void,
-    values: A,
-    keep: (exit: Answer, index: number) => Exit.Exit<never, E> | undefined
-  ): Exit.Exit<A, E> | Fiberless.Leave {
-    const waits: Array<[Entry, (exit: Answer) => void]> = []
-    const leave = (): void => {
-      for (const [entry, wait] of waits) entry.leave(wait)
-    }
-    let missing = 0
-    let index = 0
-    for (const key of keys) {
-      const at = index++
-      const wait = (exit: Answer): void => {
-        const ended = keep(exit, at)
-        if (ended !== undefined) {
-          leave()
-          resume(ended)
-        } else if (--missing === 0) resume(Exit.succeed(values))
-      }
-      const started = this.begin(context, key, wait)
-      if (started instanceof Entry) {
-        missing++
-        waits.push([started, wait])
-        continue
-      }
-      const ended = keep(started, at)
-      if (ended === undefined) continue
-      leave()
-      return ended
-    }
-    return missing === 0 ? Exit.succeed(values) : leave
-  }
-}
+// Answers
 
 /** A key's failure, in the place where its value would be. */
 export const fail = <E>(error: E): Failed<E> => new Failed(error)
 
-/** Answers from rows in any order, by the key each of them carries. The last row of a key counts. */
+/** Answers by position, from `Either`s. */
+export const fromEithers = <A, E>(answers: Iterable<Either.Either<A, E>>): Array<A | Failed<E>> =>
+  Array.from(answers, (answer) => (Either.isRight(answer) ? answer.right : fail(answer.left)))
+
+/**
+ * Answers with rows in any order, each under the key it carries. Of rows with
+ * the same key the last counts; rows nobody asked for are left aside.
+ *
+ * @example
+ * import { Effect, Schema } from "effect"
+ * import { Source } from "@wellspring/source"
+ *
+ * const User = Schema.Struct({ id: Schema.Number, name: Schema.String })
+ * declare const select: (ids: ReadonlyArray<number>) => Effect.Effect<Array<typeof User.Type>>
+ *
+ * const users = Source.make("Users", {
+ *   key: Schema.Number,
+ *   success: User,
+ *   missing: "option",
+ *   resolve: (ids) => Effect.map(select(ids), Source.byKey((user) => user.id))
+ * })
+ */
 export const byKey =
   <A, K>(keyOf: (row: A) => K) =>
   (rows: Iterable<A>): Rows<K, A> =>
-    new Rows(rows, keyOf as (row: never) => K, false)
+    new Rows(rows, keyOf as (row: unknown) => K, false)
 
-/** Answers with all rows of each key, in their order. A key without rows is answered with an empty list. */
+/** Answers each key with all its rows, in their order. A key without rows has an empty list. */
 export const groupBy =
   <A, K>(keyOf: (row: A) => K) =>
   (rows: Iterable<A>): Rows<K, Array<A>> =>
-    new Rows(rows, keyOf as (row: never) => K, true)
+    new Rows(rows, keyOf as (row: unknown) => K, true)
+
+// Services
 
 /**
- * Gives a source its services for good, so that callers need not have them.
- *
- * Its batches are then shared by all callers of an Operation, whatever services
- * they have themselves.
+ * Gives a source its services for good: callers need not have them, and share
+ * batches and answers whatever services they have themselves.
  */
-export const provideContext = <K, A, E, R>(
-  source: Source<K, A, E, R>,
-  context: Context.Context<R>
-): Source<K, A, E> => {
-  const definition: Definition = { ...source[TypeId], closed: context as Context.Context<never> }
-  const { ask, group, groupId } = source as unknown as View
-  return new View(definition, ask, group, groupId) as unknown as Source<K, A, E>
-}
+export const provideContext: {
+  <R>(context: Context.Context<R>): <K, A, E, F>(source: Source<K, A, E, R, F>) => Source<K, A, E, never, F>
+  <K, A, E, R, F>(source: Source<K, A, E, R, F>, context: Context.Context<R>): Source<K, A, E, never, F>
+} = Define.provideContext
+
+/**
+ * A source with the services that are there when this runs, as a layer does
+ * that builds a service from sources. See {@link provideContext}.
+ */
+export const capture = <K, A, E, R, F>(
+  source: Source<K, A, E, R, F>
+): Effect.Effect<Source<K, A, E, never, F>, never, Exclude<R, Operation>> =>
+  Effect.contextWith((context: Context.Context<Exclude<R, Operation>>) =>
+    provideContext(source, context as Context.Context<R>)
+  )

@@ -1,5 +1,7 @@
 export * as Fiberless from "./Fiberless.ts"
+export * as Memo from "./Memo.ts"
 export * as Operation from "./Operation.ts"
 export * as Policy from "./Policy.ts"
+export * as Selection from "./Selection.ts"
 export * as Source from "./Source.ts"
 export * as SourceError from "./SourceError.ts"

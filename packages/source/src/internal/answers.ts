@@ -1,5 +1,6 @@
-/** The forms in which a resolver may answer. */
+/** The forms in which a resolver may answer, and how they are read. */
 import * as HashMap from "effect/HashMap"
+import type { Identity, Table } from "./identity.ts"
 
 /** One key's failure, in the place where its value would be. */
 export class Failed<out E> {
@@ -11,64 +12,61 @@ export class Failed<out E> {
 
 /** Rows in any order, each of which says its key. */
 export class Rows<out K, out A> {
-  readonly rows: Iterable<unknown>
-  readonly keyOf: (row: never) => K
-  readonly many: boolean
   declare readonly answer: A
-  constructor(rows: Iterable<unknown>, keyOf: (row: never) => K, many: boolean) {
+  readonly rows: Iterable<unknown>
+  readonly keyOf: (row: unknown) => K
+  /** Whether a key has all rows that name it, or the last one. */
+  readonly isGrouped: boolean
+  constructor(rows: Iterable<unknown>, keyOf: (row: unknown) => K, isGrouped: boolean) {
     this.rows = rows
     this.keyOf = keyOf
-    this.many = many
+    this.isGrouped = isGrouped
   }
 }
 
-export type Slot<A, E> = A | Failed<E>
-
-export type Answers<K, A, E> =
-  | ReadonlyArray<Slot<A, E>>
-  | ReadonlyMap<K, Slot<A, E>>
-  | HashMap.HashMap<K, Slot<A, E>>
-  | Rows<K, Slot<A, E>>
-  | undefined
-
+/** Says of a key that it has no answer. */
 export const none: unique symbol = Symbol.for("@wellspring/source/none")
 
-/**
- * Reads answers that go by key, as a function of the key and its identity.
- * `undefined` is returned for what is not an answer at all.
- */
-export const reader = (
-  answers: unknown,
-  of: (key: unknown) => unknown,
-  primitive: boolean
-): ((key: unknown, id: unknown) => unknown) | undefined => {
+/** Finds the answer for a key among answers that go by key. */
+export type Reader = (key: unknown, id: unknown) => unknown
+
+/** How to read answers that go by key; `undefined` when they are no answers at all. */
+export const reader = (answers: unknown, identity: Identity<unknown>): Reader | undefined => {
   if (answers === undefined) return () => none
-  if (answers instanceof Map) return fromMap(answers, of, primitive)
-  if (HashMap.isHashMap(answers)) return fromMap(new Map(answers), of, primitive)
-  if (answers instanceof Rows) return fromRows(answers, of)
+  if (answers instanceof Map) return fromMap(answers, identity)
+  if (HashMap.isHashMap(answers)) return fromEntries(answers, identity)
+  if (answers instanceof Rows) return answers.isGrouped ? fromGroups(answers, identity) : fromRows(answers, identity)
   return undefined
 }
 
-const fromMap = (map: ReadonlyMap<unknown, unknown>, of: (key: unknown) => unknown, primitive: boolean) => {
-  if (primitive) return (key: unknown) => (map.has(key) ? map.get(key) : none)
-  const byId = new Map<unknown, unknown>()
-  for (const [key, value] of map) byId.set(of(key), value)
-  return (_: unknown, id: unknown) => (byId.has(id) ? byId.get(id) : none)
+const fromMap = (map: ReadonlyMap<unknown, unknown>, identity: Identity<unknown>): Reader =>
+  identity.isPrimitive ? (key) => (map.has(key) ? map.get(key) : none) : fromEntries(map, identity)
+
+const fromEntries = (entries: Iterable<readonly [unknown, unknown]>, identity: Identity<unknown>): Reader => {
+  const byId: Table<{ readonly value: unknown }> = identity.table()
+  for (const [key, value] of entries) byId.set(identity.of(key), { value })
+  return (_, id) => {
+    const found = byId.get(id)
+    return found === undefined ? none : found.value
+  }
 }
 
-const fromRows = ({ keyOf, many, rows }: Rows<unknown, unknown>, of: (key: unknown) => unknown) => {
-  const keyOfRow = keyOf as (row: unknown) => unknown
-  if (!many) {
-    const byId = new Map<unknown, unknown>()
-    for (const row of rows) byId.set(of(keyOfRow(row)), row)
-    return (_: unknown, id: unknown) => (byId.has(id) ? byId.get(id) : none)
+const fromRows = ({ keyOf, rows }: Rows<unknown, unknown>, identity: Identity<unknown>): Reader => {
+  const byId: Table<{ readonly value: unknown }> = identity.table()
+  for (const value of rows) byId.set(identity.of(keyOf(value)), { value })
+  return (_, id) => {
+    const found = byId.get(id)
+    return found === undefined ? none : found.value
   }
-  const groups = new Map<unknown, Array<unknown>>()
+}
+
+const fromGroups = ({ keyOf, rows }: Rows<unknown, unknown>, identity: Identity<unknown>): Reader => {
+  const byId: Table<Array<unknown>> = identity.table()
   for (const row of rows) {
-    const id = of(keyOfRow(row))
-    const group = groups.get(id)
-    if (group === undefined) groups.set(id, [row])
+    const id = identity.of(keyOf(row))
+    const group = byId.get(id)
+    if (group === undefined) byId.set(id, [row])
     else group.push(row)
   }
-  return (_: unknown, id: unknown) => groups.get(id) ?? []
+  return (_, id) => byId.get(id) ?? []
 }

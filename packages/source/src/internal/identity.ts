@@ -27,6 +27,8 @@ export interface Identity<K> {
   readonly of: (key: K) => unknown
   /** Whether a key is its own stand-in. */
   readonly isPrimitive: boolean
+  /** Whether the stand-in can be written down. */
+  readonly hasString: boolean
   readonly table: <V>() => Table<V>
 }
 
@@ -60,13 +62,21 @@ class EqualTable<V> implements Table<V> {
 }
 
 /** Keys that are primitives, or that a function turned into one. */
-export const primitive: Identity<unknown> = { of: itself, isPrimitive: true, table: map }
+export const primitive: Identity<unknown> = { of: itself, isPrimitive: true, hasString: true, table: map }
+
+/** Primitives among which are symbols. */
+const symbolic: Identity<unknown> = { ...primitive, hasString: false }
 
 /** Keys made of records, tuples, dates and bytes down to primitives: one string each. */
-const plain: Identity<unknown> = { of: (key) => canonical(key), isPrimitive: false, table: map }
+const plain: Identity<unknown> = { of: (key) => canonical(key), isPrimitive: false, hasString: true, table: map }
 
 /** Keys in which something brings its own equality. */
-const equal: Identity<unknown> = { of: (key) => comparable(key), isPrimitive: false, table: () => new EqualTable() }
+const equal: Identity<unknown> = {
+  of: (key) => comparable(key),
+  isPrimitive: false,
+  hasString: false,
+  table: () => new EqualTable()
+}
 
 const isPlainObject = (value: object): value is Record<string, unknown> => {
   const prototype = Object.getPrototypeOf(value)
@@ -175,9 +185,14 @@ const hasSymbol = (ast: SchemaAST.AST): boolean => {
 export const fromSchema = <A, I>(schema: Schema.Schema<A, I>): Identity<A> => {
   const ast = Schema.typeSchema(schema).ast
   const kind = kindOf(ast)
-  if (kind === "primitive") return primitive
+  if (kind === "primitive") return hasSymbol(ast) ? symbolic : primitive
   return kind === "plain" && !hasSymbol(ast) ? plain : equal
 }
 
 /** Keys told apart by the primitive that a function gives for them. */
-export const fromFunction = <K>(of: (key: K) => unknown): Identity<K> => ({ of, isPrimitive: false, table: map })
+export const fromFunction = <K>(of: (key: K) => unknown): Identity<K> => ({
+  of,
+  isPrimitive: false,
+  hasString: true,
+  table: map
+})

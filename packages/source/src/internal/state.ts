@@ -1,47 +1,61 @@
-/** What an Operation is inside: its lanes, its open batches, its counts. */
+/** What an Operation is inside: its lanes, its calls in flight, its counts. */
+import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type { Account, Call, Lifetime, Outcome } from "../Operation.ts"
-import type * as Policy from "../Policy.ts"
+import type { Batch } from "./batch.ts"
+import * as BoundedMemo from "./boundedMemo.ts"
+import type { Definition } from "./definition.ts"
+import { Dispatcher } from "./dispatcher.ts"
 import type { Table } from "./identity.ts"
-import { type Batch, type Definition, Lane } from "./kernel.ts"
+import { Lane } from "./lane.ts"
 
 export const operationKey = "@wellspring/source/Operation"
+export const OperationTypeId: unique symbol = Symbol.for(operationKey)
+const batchKey = "@wellspring/source/Batch"
 
 /** Services that come and go with a caller and change nothing about an answer. */
-const ignored: ReadonlySet<string> = new Set([operationKey, Tracer.ParentSpan.key, Scope.Scope.key])
+const passing: ReadonlySet<string> = new Set([operationKey, batchKey, Tracer.ParentSpan.key, Scope.Scope.key])
 
-/** One set of services, as callers of one Operation provide it. */
+/** One set of services, as callers of one Operation provide it, and the lanes under it. */
 export class Place {
-  runtime: Runtime.Runtime<never> | undefined = undefined
   lanes = new Map<Definition, Lane>()
   groups = new Map<Definition, Table<Lane>>()
   readonly services: ReadonlyMap<string, unknown>
+
   constructor(services: ReadonlyMap<string, unknown>) {
     this.services = services
   }
 
-  holds(services: ReadonlyMap<string, unknown>): boolean {
+  /** Whether these services are the same, or equal where they say what equal means. */
+  has(services: ReadonlyMap<string, unknown>): boolean {
     if (services.size !== this.services.size) return false
     for (const [key, service] of services) {
-      if (!this.services.has(key)) return false
-      const other = this.services.get(key)
-      if (service !== other && !Equal.equals(service, other)) return false
+      if (!this.services.has(key) || !Equal.equals(service, this.services.get(key))) return false
     }
     return true
   }
 }
 
+/** Where a load comes from. */
+export interface Caller {
+  readonly place: Place
+  /** The batch whose resolver it is, if it is one. */
+  readonly batch: Batch | undefined
+  readonly span: Tracer.AnySpan | undefined
+}
+
 export interface Settings {
   readonly runtime: Runtime.Runtime<never>
   readonly scope: Scope.Scope
+  readonly clock: Clock.Clock
+  readonly isTraced: boolean
   readonly schedule: (task: () => void) => void
 }
 
@@ -51,10 +65,20 @@ export class State {
   joins = 0
   batches = 0
   keys = 0
-  closed = false
-  readonly inFlight = new Set<Batch>()
-  readonly dispatcher: Dispatcher
   lifetime: Lifetime | undefined = undefined
+  /** How many batches run and do not wait for others. */
+  running = 0
+  epoch = 0
+  epochBegan: BoundedMemo.Position = 0
+  isClosed = false
+  readonly clock: Clock.Clock
+  readonly isTraced: boolean
+  readonly dispatcher: Dispatcher
+  /** Batches that wait for a place in front of their backend. */
+  readonly queued = new Set<Batch>()
+  readonly settings: Settings
+  private readonly inFlight = new Set<Batch>()
+  private readonly background = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   private calls = 0
   private readonly outcomes: Record<Outcome, number> = {
     hit: 0,
@@ -65,45 +89,56 @@ export class State {
     bypass: 0
   }
   private readonly slots = new Map<object, unknown>()
-  readonly settings: Settings
   private lastContext: Context.Context<never> | undefined
-  private lastPlace: Place | undefined
-  private contexts = new WeakMap<object, Place>()
-  private places: Array<Place> = []
+  private lastCaller: Caller | undefined
+  private callers = new WeakMap<Context.Context<never>, Caller>()
+  private readonly places: Array<Place> = []
+  /** The lanes of sources that have their services from elsewhere. */
   private readonly closedPlace = new Place(new Map())
 
   constructor(settings: Settings) {
     this.settings = settings
+    this.clock = settings.clock
+    this.isTraced = settings.isTraced
     this.dispatcher = new Dispatcher(this)
   }
 
-  /** The place of a caller's services. Nearly always the one of the caller before. */
-  private placeOf(context: Context.Context<never>): Place {
-    if (context === this.lastContext && this.lastPlace !== undefined) return this.lastPlace
-    const place = this.contexts.get(context) ?? this.findPlace(context)
-    this.lastContext = context
-    this.lastPlace = place
-    return place
-  }
+  // Callers and lanes
 
-  private findPlace(context: Context.Context<never>): Place {
-    const services = new Map<string, unknown>()
-    for (const [key, service] of context.unsafeMap) if (!ignored.has(key)) services.set(key, service)
-    let place = this.places.find((place) => place.holds(services))
-    if (place === undefined) {
-      place = new Place(services)
-      this.places.push(place)
+  /** Who has these services. Nearly always the caller before. */
+  caller(context: Context.Context<never>): Caller {
+    if (context === this.lastContext && this.lastCaller !== undefined) return this.lastCaller
+    let caller = this.callers.get(context)
+    if (caller === undefined) {
+      const { unsafeMap } = context
+      caller = {
+        place: this.placeOf(unsafeMap),
+        batch: unsafeMap.get(batchKey),
+        span: unsafeMap.get(Tracer.ParentSpan.key)
+      }
+      this.callers.set(context, caller)
     }
-    this.contexts.set(context, place)
+    this.lastContext = context
+    this.lastCaller = caller
+    return caller
+  }
+
+  private placeOf(context: ReadonlyMap<string, unknown>): Place {
+    const services = new Map<string, unknown>()
+    for (const [key, service] of context) if (!passing.has(key)) services.set(key, service)
+    const known = this.places.find((place) => place.has(services))
+    if (known !== undefined) return known
+    const place = new Place(services)
+    this.places.push(place)
     return place
   }
 
-  lane(definition: Definition, group: unknown, groupId: unknown, context: Context.Context<never>): Lane {
-    const place = definition.closed === undefined ? this.placeOf(context) : this.closedPlace
+  lane(definition: Definition, group: unknown, groupId: unknown, caller: Caller): Lane {
+    const place = definition.closed === undefined ? caller.place : this.closedPlace
     if (definition.group === undefined) {
       const known = place.lanes.get(definition)
       if (known !== undefined) return known
-      const lane = new Lane(this, place, definition, undefined)
+      const lane = new Lane(this, place, definition, group, groupId)
       place.lanes.set(definition, lane)
       return lane
     }
@@ -112,41 +147,111 @@ export class State {
       lanes = definition.group.table<Lane>()
       place.groups.set(definition, lanes)
     }
-    let lane = lanes.get(groupId)
-    if (lane === undefined) {
-      lane = new Lane(this, place, definition, group)
-      lanes.set(groupId, lane)
-    }
+    const known = lanes.get(groupId)
+    if (known !== undefined) return known
+    const lane = new Lane(this, place, definition, group, groupId)
+    lanes.set(groupId, lane)
     return lane
   }
 
-  /** Forgets what is remembered. Batches under way go on for those who wait for them. */
+  /** The lanes of every group of a source that the caller can reach. */
+  lanes(definition: Definition, caller: Caller): Iterable<Lane> {
+    const place = definition.closed === undefined ? caller.place : this.closedPlace
+    return place.groups.get(definition)?.values() ?? []
+  }
+
+  /** Forgets what is remembered and what is under way: calls go on for those who wait for them. */
   newEpoch(): void {
+    this.epoch++
+    this.epochBegan = BoundedMemo.next()
     for (const place of [...this.places, this.closedPlace]) {
+      for (const lane of place.lanes.values()) lane.definition.instruments.tally(lane.tally)
+      for (const lanes of place.groups.values()) {
+        for (const lane of lanes.values()) lane.definition.instruments.tally(lane.tally)
+      }
       place.lanes = new Map()
       place.groups = new Map()
     }
   }
 
-  runtimeOf(place: Place, definition: Definition): Runtime.Runtime<never> {
-    const { runtime } = this.settings
-    const services = new Map(place.services)
+  // Batches
+
+  /** What a batch runs with: the services of its callers, or its source's own; the rest from the Operation. */
+  runtimeFor(batch: Batch, place: Place, definition: Definition): Runtime.Runtime<never> {
+    const { runtime, scope } = this.settings
     const own = runtime.context.unsafeMap
+    const services = new Map<string, unknown>(definition.closed?.unsafeMap ?? place.services)
     services.set(operationKey, own.get(operationKey))
+    services.set(Scope.Scope.key, scope)
+    services.set(batchKey, batch)
     const span = own.get(Tracer.ParentSpan.key)
-    if (span !== undefined) services.set(Tracer.ParentSpan.key, span)
-    services.set(Scope.Scope.key, this.settings.scope)
-    const context =
-      definition.closed === undefined
-        ? Context.unsafeMake(services)
-        : Context.merge(definition.closed, Context.unsafeMake(services))
+    if (span === undefined) services.delete(Tracer.ParentSpan.key)
+    else services.set(Tracer.ParentSpan.key, span)
+    const context = Context.unsafeMake<never>(services)
+    if (definition.closed === undefined) this.callers.set(context, { place, batch, span })
     return Runtime.make({ context, runtimeFlags: runtime.runtimeFlags, fiberRefs: runtime.fiberRefs })
   }
+
+  started(batch: Batch): void {
+    this.inFlight.add(batch)
+    this.running++
+  }
+
+  ended(batch: Batch, isParked: boolean): void {
+    this.inFlight.delete(batch)
+    if (!isParked) this.running--
+    this.dispatcher.calmer()
+  }
+
+  parked(): void {
+    this.running--
+    this.dispatcher.calmer()
+  }
+
+  unparked(): void {
+    this.running++
+  }
+
+  /** Lets a fiber finish what nobody waits for; the end of the Operation waits for it. */
+  inBackground(fiber: Fiber.RuntimeFiber<unknown, unknown>): void {
+    this.background.add(fiber)
+    fiber.addObserver(() => this.background.delete(fiber))
+  }
+
+  /** Ends everything under way. Afterwards nobody waits and nothing is kept. */
+  get close(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.isClosed = true
+      this.dispatcher.close()
+      for (const batch of this.queued) batch.drop()
+      const running = [...this.inFlight].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
+      return Effect.zipRight(
+        Fiber.interruptAllAs(running, FiberId.none),
+        Effect.suspend(() =>
+          Effect.zipRight(
+            Fiber.awaitAll(this.background),
+            Effect.sync(() => this.release())
+          )
+        )
+      )
+    })
+  }
+
+  private release(): void {
+    this.newEpoch()
+    this.slots.clear()
+    this.places.length = 0
+    this.callers = new WeakMap()
+    this.lastContext = undefined
+    this.lastCaller = undefined
+  }
+
+  // For the rooms above
 
   slot<A>(key: object, make: () => A): A {
     if (this.slots.has(key)) return this.slots.get(key) as A
     const made = make()
-    if (!this.closed) this.slots.set(key, made)
+    if (!this.isClosed) this.slots.set(key, made)
     return made
   }
 
@@ -167,131 +272,5 @@ export class State {
   account(): Account {
     const { batches, calls, hits, joins, keys, loads, outcomes } = this
     return { loads, batches, keys, hits, joins, calls, outcomes: { ...outcomes } }
-  }
-
-  close(): Array<Fiber.RuntimeFiber<unknown, unknown>> {
-    this.closed = true
-    const fibers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
-    this.dispatcher.close()
-    for (const { fiber } of this.inFlight) if (fiber !== undefined) fibers.push(fiber)
-    this.newEpoch()
-    this.slots.clear()
-    return fibers
-  }
-}
-
-/** Decides when open batches leave. */
-export class Dispatcher {
-  private turns = new Set<Batch>()
-  private open = new Set<Batch>()
-  private due: Array<Batch> = []
-  private turning = false
-  private held = 0
-  private readonly state: State
-
-  constructor(state: State) {
-    this.state = state
-  }
-
-  schedule(batch: Batch, policy: Policy.Policy): void {
-    this.open.add(batch)
-    switch (policy._tag) {
-      case "Immediate":
-        return this.soon(batch)
-      case "Turn":
-      case "Quiet":
-      case "Exhausted": {
-        this.turns.add(batch)
-        if (policy._tag !== "Turn") this.timer(batch, policy.maxWait)
-        return this.turn()
-      }
-      case "Window":
-        return this.timer(batch, policy.duration)
-      case "Manual":
-        return this.timer(batch, policy.maxWait)
-    }
-  }
-
-  /** Lets a batch leave as soon as the code that is running pauses. */
-  soon(batch: Batch): void {
-    this.due.push(batch)
-    if (this.due.length > 1) return
-    queueMicrotask(() => {
-      const due = this.due
-      this.due = []
-      for (const batch of due) this.go(batch)
-    })
-  }
-
-  /** Holds the batches that wait for the Operation to be exhausted. */
-  busy(): () => void {
-    let holding = true
-    this.held++
-    return () => {
-      if (!holding) return
-      holding = false
-      this.held--
-      this.settled()
-    }
-  }
-
-  /** Something that could have brought more keys has ended. */
-  settled(): void {
-    if (this.turns.size > 0) this.turn()
-  }
-
-  flush(): void {
-    for (const batch of this.open) this.go(batch)
-  }
-
-  close(): void {
-    for (const batch of this.open) batch.drop()
-    this.open.clear()
-    this.turns.clear()
-  }
-
-  private go(batch: Batch): void {
-    this.open.delete(batch)
-    this.turns.delete(batch)
-    batch.dispatch()
-  }
-
-  private turn(): void {
-    if (this.turning) return
-    this.turning = true
-    this.state.settings.schedule(() => {
-      this.turning = false
-      let again = false
-      const ready: Array<Batch> = []
-      for (const batch of this.turns) {
-        if (this.isReady(batch)) ready.push(batch)
-        else again ||= batch.policies.some((policy) => policy._tag === "Quiet")
-      }
-      for (const batch of ready) this.go(batch)
-      if (again) this.turn()
-    })
-  }
-
-  private isReady(batch: Batch): boolean {
-    const grown = batch.entries.length !== batch.seen
-    batch.seen = batch.entries.length
-    return batch.policies.some((policy) => {
-      if (policy._tag === "Turn") return true
-      if (policy._tag === "Quiet") return !grown
-      return policy._tag === "Exhausted" && this.held === 0 && this.state.inFlight.size === 0
-    })
-  }
-
-  private timer(batch: Batch, duration: Duration.Duration): void {
-    if (!Duration.isFinite(duration)) return
-    const fiber = Runtime.runFork(
-      this.state.settings.runtime,
-      Effect.zipRight(
-        Effect.sleep(duration),
-        Effect.sync(() => this.go(batch))
-      )
-    )
-    batch.timers ??= []
-    batch.timers.push(() => fiber.unsafeInterruptAsFork(FiberId.none))
   }
 }

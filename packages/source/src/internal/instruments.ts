@@ -1,0 +1,80 @@
+/** What is counted and traced: once a batch, never once a load. */
+
+import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import * as MetricBoundaries from "effect/MetricBoundaries"
+import * as MetricLabel from "effect/MetricLabel"
+import * as Tracer from "effect/Tracer"
+
+const batches = Metric.counter("wellspring_source_batches", {
+  description: "Batches sent to resolvers",
+  incremental: true
+})
+const batchSize = Metric.histogram(
+  "wellspring_source_batch_size",
+  MetricBoundaries.exponential({ start: 1, factor: 2, count: 14 }),
+  "Keys in a batch"
+)
+const hits = Metric.counter("wellspring_source_hits", {
+  description: "Loads answered from what was remembered",
+  incremental: true
+})
+const joins = Metric.counter("wellspring_source_joins", {
+  description: "Loads that joined a key on its way",
+  incremental: true
+})
+const wait = Metric.histogram(
+  "wellspring_source_wait_millis",
+  MetricBoundaries.exponential({ start: 0.25, factor: 2, count: 16 }),
+  "Milliseconds between the opening of a batch and its call"
+)
+
+/** What happened in one lane since it was last told. */
+export interface Tally {
+  hits: number
+  joins: number
+}
+
+/** The instruments of one source. */
+export class Instruments {
+  private readonly labels: ReadonlyArray<MetricLabel.MetricLabel>
+
+  constructor(source: string) {
+    this.labels = [MetricLabel.make("source", source)]
+  }
+
+  batch(size: number, waited: number): void {
+    batches.unsafeUpdate(1, this.labels)
+    batchSize.unsafeUpdate(size, this.labels)
+    wait.unsafeUpdate(waited, this.labels)
+  }
+
+  /** Moves what a lane has tallied into the counters. */
+  tally(tally: Tally): void {
+    if (tally.hits > 0) hits.unsafeUpdate(tally.hits, this.labels)
+    if (tally.joins > 0) joins.unsafeUpdate(tally.joins, this.labels)
+    tally.hits = 0
+    tally.joins = 0
+  }
+}
+
+const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
+
+/** Whether spans go anywhere: a tracer has been installed, or somebody has begun a span. */
+export const isTraced = (tracer: Tracer.Tracer, context: Context.Context<never>): boolean =>
+  tracer !== defaultTracer || context.unsafeMap.has(Tracer.ParentSpan.key)
+
+/** Puts a batch under a span of its own, with a link to the span of each caller. */
+export const span = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  source: string,
+  links: Iterable<Tracer.AnySpan>,
+  attributes: Record<string, unknown>
+): Effect.Effect<A, E, R> =>
+  Effect.withSpan(effect, `${source} batch`, {
+    attributes: { "wellspring.source": source, ...attributes },
+    links: Array.from(links, (span) => ({ _tag: "SpanLink" as const, span, attributes: {} })),
+    captureStackTrace: false
+  }) as Effect.Effect<A, E, R>

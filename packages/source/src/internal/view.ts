@@ -1,0 +1,189 @@
+/** A source as its users hold it. */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import type * as RequestResolver from "effect/RequestResolver"
+import type { LoadOptions } from "../Source.ts"
+import type { Ask, Definition } from "./definition.ts"
+import * as External from "./external.ts"
+import { type Lane, ownerOf } from "./lane.ts"
+import { callerOf, type Gathering, gather, Load, laneOf, resolverOf, start, type Target } from "./load.ts"
+
+type Change = Effect.Effect<void, never, unknown>
+
+export const SourceTypeId: unique symbol = Symbol.for("@wellspring/source/Source")
+
+export const askOf = (definition: Definition): Ask => ({
+  policy: definition.policy,
+  distinct: definition.distinct,
+  fresh: false,
+  selection: undefined
+})
+
+export class View {
+  readonly [SourceTypeId]: Definition
+  readonly target: Target
+
+  constructor(target: Target) {
+    this[SourceTypeId] = target.definition
+    this.target = target
+  }
+
+  get name(): string {
+    return this.target.definition.name
+  }
+
+  readonly load = (key: unknown): Load => new Load(this.target, key)
+
+  readonly loadMany = (keys: Iterable<unknown>) => gather(this.target, keys, values)
+
+  readonly loadEithers = (keys: Iterable<unknown>) => gather(this.target, keys, eithers)
+
+  readonly loadAll = (keys: Readonly<Record<string, unknown>>) => {
+    const names = Object.keys(keys)
+    return gather(
+      this.target,
+      names.map((name) => keys[name]),
+      () => record(names)
+    )
+  }
+
+  readonly request = (key: unknown) => this.inContext((context) => start(this.target, context, key))
+
+  readonly prime = (key: unknown, value: unknown): Change => this.put([[key, value]], false)
+
+  readonly primeMany = (entries: Iterable<readonly [unknown, unknown]>): Change => this.put(entries, false)
+
+  readonly replace = (key: unknown, value: unknown): Change => this.put([[key, value]], true)
+
+  readonly clear = (key: unknown): Change => this.clearMany([key])
+
+  readonly clearMany = (keys: Iterable<unknown>): Change =>
+    this.inLane((lane) => {
+      const ids = lane.clear(keys)
+      const { external } = this.target.definition
+      return external === undefined ? undefined : External.remove(lane, external, ids)
+    })
+
+  get clearAll(): Change {
+    return this.inLane((lane) => {
+      lane.clearAll()
+      const { external } = lane.definition
+      return external === undefined ? undefined : External.removeAll(external, lane.owner, { id: lane.groupId })
+    })
+  }
+
+  readonly with = (options: LoadOptions): View => this.asking(options)
+
+  readonly select = (selection: unknown): View => this.asking({ selection })
+
+  get resolver(): RequestResolver.RequestResolver<Load, unknown> {
+    return resolverOf(this.target.definition)
+  }
+
+  /** The same source over services of its own. */
+  providing(context: Context.Context<never>): View {
+    return new View({ ...this.target, definition: { ...this.target.definition, closed: context } })
+  }
+
+  private asking(options: Partial<Ask>): View {
+    return new View({ ...this.target, ask: { ...this.target.ask, ...options } })
+  }
+
+  private put(entries: Iterable<readonly [unknown, unknown]>, replaces: boolean): Change {
+    return this.inLane((lane) => {
+      const { external } = this.target.definition
+      const writes: Array<Effect.Effect<void>> = []
+      for (const [key, value] of entries) {
+        const entry = lane.put(key, Exit.succeed(value), replaces)
+        if (entry !== undefined && external !== undefined) writes.push(External.put(lane, external, entry, value))
+      }
+      return writes.length === 0 ? undefined : Effect.all(writes, { concurrency: 16, discard: true })
+    })
+  }
+
+  private inLane(change: (lane: Lane) => Effect.Effect<void> | undefined): Change {
+    return this.inContext((context) => change(laneOf(this.target, context))).pipe(
+      Effect.flatMap((rest) => rest ?? Effect.void)
+    )
+  }
+
+  private inContext<A>(f: (context: Context.Context<never>) => A): Effect.Effect<A, never, unknown> {
+    return Effect.contextWith((context: Context.Context<unknown>) => f(context as Context.Context<never>))
+  }
+}
+
+export class GroupedView {
+  readonly [SourceTypeId]: Definition
+  private readonly ask: Ask
+
+  constructor(definition: Definition) {
+    this[SourceTypeId] = definition
+    this.ask = askOf(definition)
+  }
+
+  get name(): string {
+    return this[SourceTypeId].name
+  }
+
+  readonly of = (group: unknown): View => {
+    const definition = this[SourceTypeId]
+    return new View({ definition, group, groupId: definition.group?.of(group), ask: this.ask })
+  }
+
+  get clearAll(): Change {
+    const definition = this[SourceTypeId]
+    return Effect.contextWithEffect((context: Context.Context<unknown>) => {
+      const [state, caller] = callerOf(context as Context.Context<never>)
+      for (const lane of state.lanes(definition, caller)) lane.clearAll()
+      const { bounded, external } = definition
+      if (bounded === undefined && external === undefined) return Effect.void
+      const owner = ownerOf(definition, caller.place)
+      bounded?.memo.clearAll(owner)
+      return external === undefined ? Effect.void : External.removeAll(external, owner)
+    })
+  }
+}
+
+const values = (): Gathering<Array<unknown>> => {
+  const value: Array<unknown> = []
+  return {
+    value,
+    keep: (exit, index) => {
+      if (Exit.isFailure(exit)) return Exit.failCause(exit.cause)
+      value[index] = exit.value
+      return undefined
+    }
+  }
+}
+
+const eithers = (): Gathering<Array<Either.Either<unknown, unknown>>> => {
+  const value: Array<Either.Either<unknown, unknown>> = []
+  return {
+    value,
+    keep: (exit, index) => {
+      if (Exit.isSuccess(exit)) value[index] = Either.right(exit.value)
+      else if (exit.cause._tag === "Fail") value[index] = Either.left(exit.cause.error)
+      else return Exit.failCause(exit.cause)
+      return undefined
+    }
+  }
+}
+
+const record = (names: ReadonlyArray<string>): Gathering<Record<string, unknown>> => {
+  const value: Record<string, unknown> = {}
+  return {
+    value,
+    keep: (exit, index) => {
+      if (Exit.isFailure(exit)) return Exit.failCause(exit.cause)
+      Object.defineProperty(value, names[index] ?? "", {
+        value: exit.value,
+        enumerable: true,
+        writable: true,
+        configurable: true
+      })
+      return undefined
+    }
+  }
+}
