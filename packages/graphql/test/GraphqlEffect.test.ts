@@ -1,0 +1,99 @@
+import { assert, describe, it } from "@effect/vitest"
+import { GraphqlEffect, GraphqlRequest, PublicError, type Resolver } from "@wellspring/graphql"
+import { Source } from "@wellspring/source"
+import { Context, Effect, Layer, Schema } from "effect"
+
+class Greeting extends Effect.Service<Greeting>()("Greeting", { succeed: { text: "Hello" } }) {}
+class Viewer extends Context.Tag("Viewer")<Viewer, { readonly name: string }>() {}
+const ViewerLive = Layer.effect(
+  Viewer,
+  Effect.map(GraphqlRequest.GraphqlRequest, (request) => ({ name: request.header("x-viewer") ?? "nobody" }))
+)
+class Absent extends Context.Tag("Absent")<Absent, string>() {}
+
+class MovieNotFound extends Schema.TaggedError<MovieNotFound>()(
+  "MovieNotFound",
+  { id: Schema.String },
+  PublicError.annotations((error: { readonly id: string }) => ({
+    code: "NOT_FOUND",
+    message: `There is no movie "${error.id}".`
+  }))
+) {}
+
+let batches: Array<ReadonlyArray<string>> = []
+const titles = Source.make("titles", {
+  key: Schema.String,
+  success: Schema.String,
+  resolve: (ids: ReadonlyArray<string>) =>
+    Effect.sync(() => {
+      batches.push(ids)
+      return ids.map((id) => `Title ${id}`)
+    })
+})
+
+const app = GraphqlEffect.make({
+  typeDefs: `
+    type Movie { id: ID!, title: String! }
+    type Query { hello(name: String!): String!, viewer: String, movies: [Movie!]!, missing: String, defect: String }
+  `,
+  layer: Greeting.Default.pipe(GraphqlEffect.perOperation(ViewerLive)),
+  resolvers: {
+    Query: {
+      hello: (_, args: { name: string }) => Effect.map(Greeting, ({ text }) => `${text}, ${args.name}!`),
+      viewer: () => Effect.map(Viewer, ({ name }) => name),
+      movies: () => [{ id: "1" }, { id: "2" }],
+      missing: () => Effect.fail(new MovieNotFound({ id: "7" })),
+      defect: () => Effect.die(new Error("password=hunter2"))
+    },
+    Movie: { title: (movie: { id: string }) => titles.load(movie.id) }
+  }
+})
+
+const execute = (document: string, headers: Record<string, string> = {}) =>
+  Effect.promise(() => app.execute({ document, request: GraphqlRequest.make({ headers }) }))
+
+describe("GraphqlEffect.make", () => {
+  it.effect("runs resolvers with the application's services and those of the operation", () =>
+    Effect.gen(function* () {
+      const result = yield* execute(`{ hello(name: "Ada") viewer }`, { "x-viewer": "ada" })
+      assert.deepStrictEqual({ ...result.data }, { hello: "Hello, Ada!", viewer: "ada" })
+    })
+  )
+
+  it.effect("loads what the fields of one operation ask for in one batch", () =>
+    Effect.gen(function* () {
+      batches = []
+      const result = yield* execute(`{ movies { title } }`)
+      assert.isUndefined(result.errors)
+      assert.deepStrictEqual(batches, [["1", "2"]])
+    })
+  )
+
+  it.effect("shows what an error class says of itself, and nothing of a defect", () =>
+    Effect.gen(function* () {
+      const result = yield* execute(`{ missing defect }`)
+      const shown = JSON.stringify(result)
+      assert.include(shown, `There is no movie \\"7\\".`)
+      assert.include(shown, `NOT_FOUND`)
+      assert.include(shown, `correlationId`)
+      assert.notInclude(shown, "hunter2")
+    })
+  )
+
+  it("does not compile when a resolver needs a service that nothing gives", () => {
+    const make = () =>
+      GraphqlEffect.make({
+        typeDefs: "type Query { a: String }",
+        layer: Greeting.Default,
+        resolvers: {
+          Query: {
+            // @ts-expect-error the layer does not give Absent
+            a: () => Absent
+          }
+        }
+      })
+    assert.isFunction(make)
+    const given: Resolver.Resolver<Greeting> = () => Effect.map(Greeting, ({ text }) => text)
+    assert.isFunction(given)
+  })
+})
