@@ -5,7 +5,8 @@ const root = new URL("./packages/", import.meta.url)
 
 /** Packages resolve each other to their sources, so tests need no build. */
 const fromSources = {
-  resolve: { conditions: ["@wellspring/dev"] },
+  // One copy of graphql: its CommonJS form is the one every server requires.
+  resolve: { conditions: ["@wellspring/dev"], alias: [{ find: /^graphql$/, replacement: "graphql/index.js" }] },
   ssr: { resolve: { conditions: ["@wellspring/dev"], externalConditions: ["@wellspring/dev"] } }
 }
 
