@@ -21,9 +21,10 @@
  *
  * const request = GetMovie({ id: "tt0111161", language: "en" })
  */
+import type * as CacheOptions from "@wellspring/http-cache/CacheOptions"
+import type * as Fiberless from "@wellspring/source/Fiberless"
 import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
 import type * as EffectRequest from "effect/Request"
 import * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
@@ -41,14 +42,15 @@ export type TypeId = typeof TypeId
 
 /**
  * What to fetch, as a value: a `Request` for `Effect.request` and everything
- * that works on requests, and an Effect that needs its source.
+ * that works on requests, and an Effect that needs its source, answered without a
+ * fiber where that is possible.
  *
  * Two requests are equal when they come from one endpoint and would send the
  * same path, query, headers and body.
  */
 export interface Request<out A, out E = never, out R = never>
   extends EffectRequest.Request<A, E | RestError.RestError>,
-    Effect.Effect<A, E | RestError.RestError, R> {
+    Fiberless.Fiberless<A, E | RestError.RestError, R> {
   readonly [Internal.TypeId]: Internal.TypeId
   readonly _tag: string
   /** The name of the endpoint it came from. */
@@ -101,18 +103,6 @@ export interface Timeouts {
   readonly bodyIdle?: Duration.DurationInput | undefined
 }
 
-/** How a cache answers one call; names and meaning are those of the Fetch standard. */
-export type CacheMode = "default" | "no-store" | "reload" | "no-cache" | "force-cache" | "only-if-cached"
-
-/** How the {@link RestSource}'s HTTP cache treats a call; without an `HttpCache` layer it has no effect. */
-export interface Cache {
-  readonly mode?: CacheMode | undefined
-  /** A lifetime instead of the response's own, within what the response permits. */
-  readonly lifetime?: Duration.DurationInput | undefined
-  /** Names under which the stored answer can be invalidated. */
-  readonly tags?: ReadonlyArray<string> | undefined
-}
-
 /** When and how often a call is sent again. */
 export interface Retry {
   /** Times a call is sent again after the first. Default 2; zero turns retries off. */
@@ -125,12 +115,10 @@ export interface Retry {
   readonly statuses?: ReadonlyArray<number> | undefined
 }
 
-/** Sends a second, equal call when the first is slow, and takes the first answer. Only for idempotent calls. */
+/** Sends a second, equal call when the first is slow, and takes the first good answer. Only for idempotent calls, and out of the retry budget. */
 export interface Hedge {
   /** How long the first call is waited for. */
   readonly after: Duration.DurationInput
-  /** The most extra calls, as a share of all calls to the origin. Default 0.05. */
-  readonly maxShare?: number | undefined
 }
 
 /** What may be set on a source for all its endpoints, on an endpoint, and on a call; the nearest wins. */
@@ -139,7 +127,8 @@ export interface Policy {
   readonly decode?: Decode | undefined
   readonly as?: Reading | undefined
   readonly timeouts?: Timeouts | undefined
-  readonly cache?: Cache | undefined
+  /** What the call asks of an `HttpCache` below the source: mode, lifetime, tags. Without one it has no effect. */
+  readonly cache?: CacheOptions.CacheOptions | undefined
   readonly retry?: Retry | undefined
   readonly hedge?: Hedge | undefined
   /** The largest answer accepted, counted after decompression. Default 10 MiB (10,485,760). */
@@ -160,7 +149,9 @@ export interface Options<
   S extends AnySchema | undefined,
   Errs extends AnyErrors,
   F extends AnySchema | undefined,
-  R
+  Id,
+  SE,
+  SR
 > extends Policy {
   /** Resolved against the base URL like a link on a page: `movies` below the base's folder, `/movies` at its root. */
   readonly path: Path.Path<P> | string
@@ -191,7 +182,7 @@ export interface Options<
   /** Whether sending it twice is harmless. Default: true for GET, HEAD, OPTIONS, PUT and DELETE. */
   readonly idempotent?: boolean | undefined
   /** The source its requests ask for when run as Effects. Default `RestSource.RestSource`. */
-  readonly source?: Context.Tag<R, never> | undefined
+  readonly source?: Context.Tag<Id, RestSource.Service<SE, SR>> | undefined
 }
 
 type Fields<S> = S extends Schema.Schema<infer A, infer _I, infer _R> ? A : {}
@@ -232,12 +223,14 @@ export const make = <
   S extends AnySchema | undefined = undefined,
   const Errs extends AnyErrors = {},
   F extends AnySchema | undefined = undefined,
-  R = RestSource.RestSource
+  Id = RestSource.RestSource,
+  SE = never,
+  SR = never
 >(
   method: string,
   name: Name,
-  options: Options<P, Q, H, B, S, Errs, F, R>
-): Endpoint<Name, InputOf<P, Q, H, B>, Success<S>, Failure<Errs, F>, R> => {
+  options: Options<P, Q, H, B, S, Errs, F, Id, SE, SR>
+): Endpoint<Name, InputOf<P, Q, H, B>, Success<S>, Failure<Errs, F> | SE, Id | SR> => {
   if (!token.test(method) || /^(connect|trace)$/i.test(method)) {
     throw new TypeError(`The endpoint ${name} has the method ${JSON.stringify(method)}, which cannot be sent.`)
   }
@@ -276,7 +269,7 @@ export const make = <
     name: { value: name },
     method: { value: method },
     template: { value: path.template }
-  }) as unknown as Endpoint<Name, InputOf<P, Q, H, B>, Success<S>, Failure<Errs, F>, R>
+  }) as unknown as Endpoint<Name, InputOf<P, Q, H, B>, Success<S>, Failure<Errs, F> | SE, Id | SR>
 }
 
 /** @internal */
@@ -296,11 +289,13 @@ export type WithBody = <
   S extends AnySchema | undefined = undefined,
   const Errs extends AnyErrors = {},
   F extends AnySchema | undefined = undefined,
-  R = RestSource.RestSource
+  Id = RestSource.RestSource,
+  SE = never,
+  SR = never
 >(
   name: Name,
-  options: Options<P, Q, H, B, S, Errs, F, R>
-) => Endpoint<Name, InputOf<P, Q, H, B>, Success<S>, Failure<Errs, F>, R>
+  options: Options<P, Q, H, B, S, Errs, F, Id, SE, SR>
+) => Endpoint<Name, InputOf<P, Q, H, B>, Success<S>, Failure<Errs, F> | SE, Id | SR>
 
 /** Makes endpoints of one method that never has a body. */
 export type WithoutBody = <
@@ -311,11 +306,13 @@ export type WithoutBody = <
   S extends AnySchema | undefined = undefined,
   const Errs extends AnyErrors = {},
   F extends AnySchema | undefined = undefined,
-  R = RestSource.RestSource
+  Id = RestSource.RestSource,
+  SE = never,
+  SR = never
 >(
   name: Name,
-  options: Options<P, Q, H, undefined, S, Errs, F, R> & { readonly body?: never }
-) => Endpoint<Name, InputOf<P, Q, H, undefined>, Success<S>, Failure<Errs, F>, R>
+  options: Options<P, Q, H, undefined, S, Errs, F, Id, SE, SR> & { readonly body?: never }
+) => Endpoint<Name, InputOf<P, Q, H, undefined>, Success<S>, Failure<Errs, F> | SE, Id | SR>
 
 const withMethod =
   (method: string): WithBody =>

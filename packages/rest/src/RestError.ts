@@ -40,6 +40,34 @@ export const withDetails = <E extends object>(error: E, details: Details): E => 
 /** The details of any error of a REST call, typed errors of endpoints included; empty when it has none. */
 export const details = (error: object): Details => kept.get(error) ?? none
 
+/** The property under which a server finds what it may tell its own clients of an error. */
+const PublicError: unique symbol = Symbol.for("@wellspring/PublicError") as never
+
+interface Public {
+  readonly code: string
+  readonly retryAfter?: Duration.Duration
+}
+
+const publicly = (code: string, details?: Details): Public =>
+  details?.retryAfter === undefined ? { code } : { code, retryAfter: details.retryAfter }
+
+/** Which side has to do something about a status. A 400 is ours: the call was made by our code. */
+const codeOf = (status: number): string => {
+  switch (status) {
+    case 401:
+      return "UNAUTHENTICATED"
+    case 403:
+      return "FORBIDDEN"
+    case 404:
+    case 410:
+      return "NOT_FOUND"
+    case 429:
+      return "RATE_LIMITED"
+    default:
+      return status >= 500 || status === 408 ? "UPSTREAM_UNAVAILABLE" : "BAD_UPSTREAM_RESPONSE"
+  }
+}
+
 const call = { endpoint: Schema.String, method: Schema.String, template: Schema.String }
 const named = (error: { readonly endpoint: string; readonly method: string; readonly template: string }): string =>
   `${error.endpoint} (${error.method} ${error.template})`
@@ -56,6 +84,9 @@ export class RestParameterError extends Schema.TaggedError<RestParameterError>()
   get details(): Details {
     return details(this)
   }
+  get [PublicError](): Public {
+    return publicly("BAD_USER_INPUT")
+  }
 }
 
 /** The body of the request cannot be written in its media type. */
@@ -69,6 +100,9 @@ export class RestBodyError extends Schema.TaggedError<RestBodyError>()("RestBody
   get details(): Details {
     return details(this)
   }
+  get [PublicError](): Public {
+    return publicly("BAD_USER_INPUT")
+  }
 }
 
 /** The call would have gone to an origin that the source does not allow. */
@@ -81,6 +115,9 @@ export class RestOriginError extends Schema.TaggedError<RestOriginError>()("Rest
   }
   get details(): Details {
     return details(this)
+  }
+  get [PublicError](): Public {
+    return publicly("INTERNAL_SERVER_ERROR")
   }
 }
 
@@ -96,6 +133,9 @@ export class RestRedirectError extends Schema.TaggedError<RestRedirectError>()("
   get details(): Details {
     return details(this)
   }
+  get [PublicError](): Public {
+    return publicly("BAD_UPSTREAM_RESPONSE")
+  }
 }
 
 /** The upstream answered with a status for which the endpoint declares nothing. */
@@ -108,6 +148,9 @@ export class RestStatusError extends Schema.TaggedError<RestStatusError>()("Rest
   }
   get details(): Details {
     return details(this)
+  }
+  get [PublicError](): Public {
+    return publicly(codeOf(this.status), this.details)
   }
 }
 
@@ -126,6 +169,9 @@ export class RestDecodeError extends Schema.TaggedError<RestDecodeError>()("Rest
   get details(): Details {
     return details(this)
   }
+  get [PublicError](): Public {
+    return publicly("BAD_UPSTREAM_RESPONSE")
+  }
 }
 
 /** No whole answer arrived: the connection was refused, reset or ended early. */
@@ -142,6 +188,9 @@ export class RestTransportError extends Schema.TaggedError<RestTransportError>()
   get details(): Details {
     return details(this)
   }
+  get [PublicError](): Public {
+    return publicly("UPSTREAM_UNAVAILABLE")
+  }
 }
 
 /** A deadline passed. `phase` says which of {@link Timeouts} it was. */
@@ -155,6 +204,9 @@ export class RestTimeout extends Schema.TaggedError<RestTimeout>()("RestTimeout"
   }
   get details(): Details {
     return details(this)
+  }
+  get [PublicError](): Public {
+    return publicly("UPSTREAM_TIMEOUT")
   }
 }
 
@@ -177,6 +229,9 @@ export class RestTooLarge extends Schema.TaggedError<RestTooLarge>()("RestTooLar
   get details(): Details {
     return details(this)
   }
+  get [PublicError](): Public {
+    return publicly("BAD_UPSTREAM_RESPONSE")
+  }
 }
 
 /** The call was not sent: the origin's circuit breaker is open. */
@@ -186,6 +241,9 @@ export class RestCircuitOpen extends Schema.TaggedError<RestCircuitOpen>()("Rest
   }
   get details(): Details {
     return details(this)
+  }
+  get [PublicError](): Public {
+    return publicly("UPSTREAM_UNAVAILABLE", this.details)
   }
 }
 
@@ -197,6 +255,9 @@ export class RestQueueFull extends Schema.TaggedError<RestQueueFull>()("RestQueu
   get details(): Details {
     return details(this)
   }
+  get [PublicError](): Public {
+    return publicly("UPSTREAM_UNAVAILABLE", this.details)
+  }
 }
 
 /** The call was not sent: the upstream's rate limit is used up for longer than a call may wait. */
@@ -206,6 +267,9 @@ export class RestRateLimited extends Schema.TaggedError<RestRateLimited>()("Rest
   }
   get details(): Details {
     return details(this)
+  }
+  get [PublicError](): Public {
+    return publicly("RATE_LIMITED", this.details)
   }
 }
 

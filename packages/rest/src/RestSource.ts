@@ -8,20 +8,24 @@
 import type * as Headers from "@effect/platform/Headers"
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Fiberless from "@wellspring/source/Fiberless"
 import type * as Operation from "@wellspring/source/Operation"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
-import type * as FiberRefs from "effect/FiberRefs"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type * as Endpoint from "./Endpoint.ts"
-import type { Answer as AnswerImpl } from "./internal/answer.ts"
+import type * as EventStream from "./EventStream.ts"
+import * as Call from "./internal/call.ts"
 import { Engine } from "./internal/engine.ts"
+import * as Promised from "./internal/promised.ts"
 import * as Redirecting from "./internal/redirecting.ts"
 import type { RequestImpl } from "./internal/request.ts"
+import * as Streaming from "./internal/streaming.ts"
 import * as Target from "./internal/target.ts"
 import * as RestError from "./RestError.ts"
 
@@ -69,6 +73,30 @@ export interface Service<out E = never, in out R = never> {
     request: Endpoint.Request<A, E1, unknown>,
     options?: Endpoint.Policy
   ) => Effect.Effect<Option.Option<A>, E | E1 | RestError.RestError, R>
+  /**
+   * The response as it came, whatever its status, with its body unread. It is
+   * let go of when the scope closes. Neither shared, retried nor decoded; of
+   * the deadlines, `headers` holds.
+   */
+  readonly callRaw: <A, E1>(
+    request: Endpoint.Request<A, E1, unknown>,
+    options?: Endpoint.Policy
+  ) => Effect.Effect<HttpClientResponse.HttpClientResponse, E | RestError.RestError, R | Scope.Scope>
+  /** The body of a 2xx answer as bytes, as they come. Of the deadlines, `headers` and `bodyIdle` hold; its size is not limited. */
+  readonly callStream: <A, E1>(
+    request: Endpoint.Request<A, E1, unknown>,
+    options?: Endpoint.Policy
+  ) => Stream.Stream<Uint8Array, E | E1 | RestError.RestError, R>
+  /** Line-delimited JSON, each line decoded as the endpoint's `success`; empty lines are skipped. */
+  readonly callNdjson: <A, E1>(
+    request: Endpoint.Request<A, E1, unknown>,
+    options?: Endpoint.Policy
+  ) => Stream.Stream<A, E | E1 | RestError.RestError, R>
+  /** Server-sent events, the data of each decoded as the endpoint's `success`: from JSON, or from text where that is a string. */
+  readonly callEvents: <A, E1>(
+    request: Endpoint.Request<A, E1, unknown>,
+    options?: Endpoint.Policy
+  ) => Stream.Stream<EventStream.Event<A>, E | E1 | RestError.RestError, R>
 }
 
 /** What makes a source. */
@@ -93,8 +121,24 @@ export interface Options<E = never, R = never> extends Endpoint.Policy {
   readonly allowedOrigins?: ReadonlyArray<string> | undefined
   /** The most redirects followed for one call. Default 5; zero hands redirects on as they are. */
   readonly maxRedirects?: number | undefined
+  /** Sees every response that came for a call, retries excepted. It cannot change or fail the call. */
+  readonly onResponse?:
+    | ((response: HttpClientResponse.HttpClientResponse) => Effect.Effect<void> | undefined)
+    | undefined
+  /**
+   * Renews credentials when the upstream answers 401. Run once for all callers
+   * that were prepared the same; each is then prepared anew and sent once more.
+   */
+  readonly refresh?: Effect.Effect<void, E, R> | undefined
   /** Told of answers that do not match their schema, in the modes `lenient` and `report`. Default: logged as a warning. */
   readonly onReport?: ((error: RestError.RestDecodeError) => void) | undefined
+}
+
+const isUnauthorized = (tried: Exit.Exit<{ readonly response: { readonly status: number } }, unknown>): boolean =>
+  Exit.isSuccess(tried) && tried.value.response.status === 401
+
+const logged = (error: RestError.RestDecodeError): void => {
+  Effect.runFork(Effect.logWarning(error.message).pipe(Effect.annotateLogs({ endpoint: error.endpoint })))
 }
 
 /** Makes a source over the {@link HttpClient.HttpClient} at hand; put an `HttpCache` layer below for caching. */
@@ -120,72 +164,38 @@ export const make = <E = never, R = never>(
           isAllowed,
           policy: options,
           redirects: Redirecting.make({ max: options.maxRedirects ?? 5, isAllowed }),
-          report: options.onReport ?? (() => {})
+          report: options.onReport ?? logged,
+          onResponse: options.onResponse,
+          refresh:
+            options.refresh === undefined
+              ? undefined
+              : { isDue: isUnauthorized, run: options.refresh as Effect.Effect<void, unknown> }
         })
         return fromEngine<E, R>(engine)
       })
     )
   )
 
-class Call<A, E, R> extends Effectable.Class<A, E, R> implements Fiberless.Fiberless<A, E, R> {
-  readonly #engine: Engine
-  readonly #request: RequestImpl
-  readonly #options: Endpoint.Policy | undefined
-  readonly #view: (answer: AnswerImpl) => Exit.Exit<unknown>
-  constructor(
-    engine: Engine,
-    request: RequestImpl,
-    options: Endpoint.Policy | undefined,
-    view: (answer: AnswerImpl) => Exit.Exit<unknown>
-  ) {
-    super()
-    this.#engine = engine
-    this.#request = request
-    this.#options = options
-    this.#view = view
-  }
-  get [Fiberless.TypeId](): Fiberless.Start<A, E, R> {
-    return (context, resume) => this.#begin(context, undefined, resume)
-  }
-  commit(): Effect.Effect<A, E, R> {
-    return Effect.withFiberRuntime<A, E, R>((fiber) =>
-      Effect.async<A, E>((resume) => {
-        const started = this.#begin(fiber.currentContext as Context.Context<R>, fiber.getFiberRefs(), resume)
-        if (typeof started !== "function") return resume(started)
-        return Effect.sync(started)
-      })
-    )
-  }
-  #begin(
-    context: Context.Context<R>,
-    fiberRefs: FiberRefs.FiberRefs | undefined,
-    resume: (exit: Exit.Exit<A, E>) => void
-  ): Exit.Exit<A, E> | Fiberless.Leave {
-    const see = (exit: Exit.Exit<AnswerImpl, unknown>) =>
-      (Exit.isFailure(exit) ? exit : this.#view(exit.value)) as Exit.Exit<A, E>
-    const site = this.#engine.site(context as Context.Context<never>, fiberRefs)
-    const started = this.#engine.start(this.#request, this.#options, site, (exit) => resume(see(exit)))
-    return typeof started === "function" ? started : see(started)
-  }
-}
-
-const valueOf = (answer: AnswerImpl): Exit.Exit<unknown> => answer.exit
-const whole = (answer: AnswerImpl): Exit.Exit<unknown> => Exit.succeed(answer)
-
 const fromEngine = <E, R>(engine: Engine): Service<E, R> => {
   type Of<A, E1> = Endpoint.Request<A, E1, unknown>
   const impl = (request: unknown) => request as RequestImpl
   const call = <A, E1>(request: Of<A, E1>, options?: Endpoint.Policy) =>
-    new Call<A, E | E1 | RestError.RestError, R>(engine, impl(request), options, valueOf)
-  const callFull = <A, E1>(request: Of<A, E1>, options?: Endpoint.Policy) =>
-    new Call<Answer<A>, E | E1 | RestError.RestError, R>(engine, impl(request), options, whole)
-  const callOption = <A, E1>(request: Of<A, E1>, options?: Endpoint.Policy) =>
-    Effect.catchIf(
-      Effect.asSome(call(request, options)),
-      (error) => typeof error === "object" && error !== null && RestError.details(error).status === 404,
-      () => Effect.succeedNone
-    )
-  return { call, callFull, callOption }
+    new Call.Call<A, E | E1 | RestError.RestError, R>(engine, impl(request), options, Call.value)
+  return {
+    call,
+    callFull: <A, E1>(request: Of<A, E1>, options?: Endpoint.Policy) =>
+      new Call.Call<Answer<A>, E | E1 | RestError.RestError, R>(engine, impl(request), options, Call.whole),
+    callOption: (request, options) =>
+      Effect.catchIf(
+        Effect.asSome(call(request, options)),
+        (error) => typeof error === "object" && error !== null && RestError.details(error).status === 404,
+        () => Effect.succeedNone
+      ),
+    callRaw: (request, options) => Streaming.raw(engine, impl(request), options) as never,
+    callStream: (request, options) => Streaming.bytes(engine, impl(request), options) as never,
+    callNdjson: (request, options) => Streaming.ndjson(engine, impl(request), options) as never,
+    callEvents: (request, options) => Streaming.events(engine, impl(request), options) as never
+  }
 }
 
 /** The source of requests that name no other. */
@@ -212,6 +222,78 @@ export const provide = <E, R>(source: Service<E, R>, context: Context.Context<R>
   return {
     call: (request, options) => close(source.call(request, options)),
     callFull: (request, options) => close(source.callFull(request, options)),
-    callOption: (request, options) => Effect.provide(source.callOption(request, options), context)
+    callOption: (request, options) => Effect.provide(source.callOption(request, options), context),
+    callRaw: (request, options) =>
+      Effect.mapInputContext(source.callRaw(request, options), (own: Context.Context<Scope.Scope>) =>
+        Context.merge(own, context)
+      ),
+    callStream: (request, options) => Stream.provideSomeContext(source.callStream(request, options), context),
+    callNdjson: (request, options) => Stream.provideSomeContext(source.callNdjson(request, options), context),
+    callEvents: (request, options) => Stream.provideSomeContext(source.callEvents(request, options), context)
   }
 }
+
+/**
+ * A source of your own that requests can name.
+ *
+ * @example
+ * import { HttpClientRequest } from "@effect/platform"
+ * import { Endpoint, RestSource } from "@wellspring/rest"
+ * import { Context, Effect, Schema } from "effect"
+ *
+ * class Viewer extends Context.Tag("Viewer")<Viewer, { readonly token: string }>() {}
+ *
+ * class MoviesApi extends RestSource.Tag("MoviesApi")<MoviesApi, never, Viewer>() {}
+ *
+ * const Live = MoviesApi.layer({
+ *   baseUrl: "https://movies-api.example.com/v1/",
+ *   prepare: (request) => Effect.map(Viewer, ({ token }) => HttpClientRequest.bearerToken(request, token))
+ * })
+ *
+ * const title = Effect.gen(function* () {
+ *   const api = yield* MoviesApi
+ *   const GetTitle = Endpoint.get("GetTitle", { path: "title", success: Schema.String })
+ *   return yield* api.call(GetTitle())
+ * })
+ */
+export const Tag =
+  <const Id extends string>(id: Id) =>
+  <Self, E = never, R = never>(): Context.TagClass<Self, Id, Service<E, R>> & {
+    /** Provides the source. What `prepare` needs is asked of whoever makes a call. */
+    readonly layer: (options: Options<E, R>) => Layer.Layer<Self, never, HttpClient.HttpClient>
+  } => {
+    const tag = Context.Tag(id)<Self, Service<E, R>>()
+    return Object.assign(tag, { layer: (options: Options<E, R>) => Layer.effect(tag, make(options)) })
+  }
+
+/** A source for code that is not Effect. */
+export interface Promises {
+  /** Rejects with the typed error itself. */
+  readonly call: <A, E1>(request: Endpoint.Request<A, E1, unknown>, options?: PromiseOptions) => Promise<A>
+  readonly callFull: <A, E1>(request: Endpoint.Request<A, E1, unknown>, options?: PromiseOptions) => Promise<Answer<A>>
+  /** `undefined` for status 404. */
+  readonly callOption: <A, E1>(
+    request: Endpoint.Request<A, E1, unknown>,
+    options?: PromiseOptions
+  ) => Promise<A | undefined>
+}
+
+export interface PromiseOptions extends Endpoint.Policy {
+  /** Ends the call, down to the socket; the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * The promise form of a source. A value at hand costs one promise and no fiber.
+ *
+ * @param context the services that `prepare` needs; with an `Operation` in it, the calls share as those of that Operation
+ */
+export const toPromises = <E, R>(source: Service<E, R>, context: Context.Context<R>): Promises => ({
+  call: (request, options) => Promised.run(source.call(request, options), context, options?.signal),
+  callFull: (request, options) => Promised.run(source.callFull(request, options), context, options?.signal),
+  callOption: (request, options) =>
+    Promised.run(source.call(request, options), context, options?.signal).catch((error: unknown) => {
+      if (typeof error === "object" && error !== null && RestError.details(error).status === 404) return undefined
+      throw error
+    })
+})

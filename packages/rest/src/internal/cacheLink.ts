@@ -1,7 +1,24 @@
 /** What a response tells of the cache it came through, and for how long it may be kept. */
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Decoded from "@wellspring/http-cache/Decoded"
 import type * as Operation from "@wellspring/source/Operation"
+import type * as Exit from "effect/Exit"
 import type { Prepared } from "./prepare.ts"
+
+/** What was decoded from this stored answer before. */
+export const remembered = (
+  response: HttpClientResponse.HttpClientResponse,
+  { definition, isPlain }: Prepared
+): Exit.Exit<unknown> | undefined => (isPlain && response.status < 300 ? Decoded.peek(response, definition) : undefined)
+
+/** Keeps a decoded value beside the stored answer it was made from, for as long as that is kept. */
+export const remember = (
+  response: HttpClientResponse.HttpClientResponse,
+  { definition, isPlain }: Prepared,
+  value: unknown
+): void => {
+  if (isPlain) Decoded.keep(response, definition, value)
+}
 
 type Response = HttpClientResponse.HttpClientResponse
 

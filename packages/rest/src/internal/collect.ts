@@ -1,12 +1,8 @@
 /** Reading a response's body whole, whatever client it came from, and never more of it than allowed. */
 
-import * as FileSystem from "@effect/platform/FileSystem"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import type { Fault } from "./exchange.ts"
@@ -64,10 +60,6 @@ export const bytes = (
   }
   return counted(response, maxBytes, onChunk)
 }
-
-/** Tells a client that reads bodies itself how much of one to take. */
-export const withLimit = (context: Context.Context<never>, maxBytes: number): Context.Context<never> =>
-  Context.add(context, HttpIncomingMessage.MaxBodySize, Option.some(FileSystem.Size(maxBytes)))
 
 const counted = (response: Response, maxBytes: number, onChunk: () => void): Effect.Effect<Uint8Array, unknown> =>
   Effect.suspend(() => {

@@ -1,6 +1,7 @@
 /** One call from a request to its answer; `RestSource.ts` is what users see of it. */
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type { Leave } from "@wellspring/source/Fiberless"
 import * as Operation from "@wellspring/source/Operation"
 import * as Cause from "effect/Cause"
@@ -15,14 +16,17 @@ import type { Answer } from "./answer.ts"
 import * as CacheLink from "./cacheLink.ts"
 import * as Collect from "./collect.ts"
 import type { Definition } from "./definition.ts"
-import { Exchange, type Exchanged, type Fault, type Plan, type Redirects } from "./exchange.ts"
+import type { Exchanged, Fault, Plan, Redirects } from "./exchange.ts"
 import { type Flight, Inflight } from "./inflight.ts"
+import * as Opening from "./opening.ts"
+import * as Place from "./place.ts"
 import * as Policy from "./policy.ts"
 import * as Prepare from "./prepare.ts"
 import type { RequestImpl } from "./request.ts"
 import * as Retrying from "./retrying.ts"
 import * as Run from "./run.ts"
 import * as Settle from "./settle.ts"
+import { Shared } from "./shared.ts"
 import * as Target from "./target.ts"
 
 type Settled = Settle.Settled
@@ -41,6 +45,21 @@ export interface Settings {
   readonly policy: Endpoint.Policy
   readonly redirects: Redirects
   readonly report: Settle.Report
+  readonly onResponse:
+    | ((response: HttpClientResponse.HttpClientResponse) => Effect.Effect<void> | undefined)
+    | undefined
+  readonly refresh: Refresh | undefined
+}
+
+/** A response whose body the caller reads. */
+export interface Opened {
+  readonly call: Retrying.Call
+  readonly response: HttpClientResponse.HttpClientResponse
+}
+
+export interface Refresh {
+  readonly isDue: (tried: Exit.Exit<Exchanged, Fault>) => boolean
+  readonly run: Effect.Effect<void, unknown, never>
 }
 
 /** A call that has been prepared, or what kept it from being. */
@@ -60,6 +79,7 @@ const operationKey = Operation.Operation.key
 
 export class Engine {
   readonly #settings: Settings
+  readonly #refreshing = new Shared()
   readonly #policies = new WeakMap<Definition, Policy.Effective>()
 
   constructor(settings: Settings) {
@@ -134,6 +154,7 @@ export class Engine {
       const sealed = Prepare.seal(
         {
           impl: request,
+          options,
           wire: described.wire,
           described: described.request,
           base,
@@ -187,23 +208,8 @@ export class Engine {
     site: Run.Site,
     resume: (exit: Settled) => void
   ): Settled | Leave {
-    const { policy } = prepared
-    const begun = site.clock.unsafeCurrentTimeMillis()
-    const place =
-      policy.limits.maxBodyBytes === defaultMaxBytes
-        ? site
-        : { ...site, context: Collect.withLimit(site.context, policy.limits.maxBodyBytes) }
-    const plan: Plan = {
-      client: this.#settings.client,
-      limits: policy.limits,
-      redirects: this.#settings.redirects,
-      callEnd: begun + policy.limits.totalMillis,
-      site: place
-    }
-    const call: Retrying.Call = { prepared, plan, begun }
-    const done = (exit: Exit.Exit<Exchanged, Fault>, attempts: number): Settled | Effect.Effect<Answer, unknown> =>
-      this.#settle(call, exit, attempts, table)
-
+    const call = this.#call(prepared, site)
+    Retrying.count(call)
     let leave: Leave | undefined
     let now: Settled | undefined
     let isSync = true
@@ -211,70 +217,160 @@ export class Engine {
       if (isSync) now = exit
       else resume(exit)
     }
-    const onExchange = (exit: Exit.Exit<Exchanged, Fault>): void => {
-      const settled: Settled | Effect.Effect<Answer, unknown> = Retrying.isWorthIt(call, exit)
-        ? Effect.flatMap(Retrying.again(call, exit), ([last, attempts]) => done(last, attempts))
-        : done(exit, 1)
-      const started = Run.start(settled, plan.site, end)
+    const onTried = (tried: Exit.Exit<Exchanged, Fault>): void => {
+      const started = Run.start(this.#finish(call, tried, table), call.plan.site, end)
       if (Run.isLeave(started)) leave = started
       else end(started)
     }
-    if (policy.hedge === undefined) {
-      const exchange = new Exchange(plan, onExchange)
-      leave = () => exchange.stop()
-      exchange.send(prepared.request)
+    if (prepared.policy.hedge === undefined) {
+      let isDone = false
+      const stop = Retrying.launch(call, 0, (tried) => {
+        isDone = true
+        onTried(tried)
+      })
+      if (!isDone) leave = stop
     } else {
-      const started = Run.start(Retrying.hedged(call), plan.site, (exit) => onExchange(Exit.flatten(exit)))
+      const started = Run.start(Retrying.hedged(call), call.plan.site, (exit) => onTried(Exit.flatten(exit)))
       if (Run.isLeave(started)) leave = started
-      else onExchange(Exit.flatten(started))
+      else onTried(Exit.flatten(started))
     }
     isSync = false
     return now ?? (() => leave?.())
   }
 
+  /**
+   * Begins a call whose body is read by the caller: the response once its
+   * headers are there, for as long as the scope lasts. Shared with nobody and sent once.
+   */
+  open(request: RequestImpl, options: Endpoint.Policy | undefined): Effect.Effect<Opened, unknown, unknown> {
+    return Effect.withFiberRuntime<Opened, unknown, unknown>((fiber) => {
+      const site = this.site(fiber.currentContext, fiber.getFiberRefs())
+      const ready = this.#prepare(request, options)
+      const sealed = (isReady(ready) ? Effect.succeed(ready) : ready) as Effect.Effect<Ready, unknown>
+      return Effect.flatMap(sealed, (ready): Effect.Effect<Opened, unknown> => {
+        if (Exit.isExit(ready)) return ready
+        const call = this.#call(ready, site)
+        const operation: Operation.Service | undefined = site.context.unsafeMap.get(operationKey)
+        if (!ready.definition.safe && operation !== undefined) {
+          Operation.slot(operation, this, () => new Inflight<Settled>()).invalidate(ready.url)
+        }
+        return Effect.flatMap(Opening.open(call), (tried): Effect.Effect<Opened, unknown> => {
+          if (Exit.isSuccess(tried)) return Effect.succeed({ call, response: tried.value })
+          return Effect.zipRight(this.#settle(call, Exit.failCause(tried.cause), 1, undefined), noAnswer)
+        })
+      })
+    })
+  }
+
+  /** The typed failure of a response that was opened and has a status outside 2xx. */
+  refusal({ call, response }: Opened): Effect.Effect<never, unknown> {
+    const bytes = Collect.bytes(response, call.prepared.definition.method, call.plan.limits.maxBodyBytes, () => {})
+    return Effect.flatMap(Effect.exit(bytes), (exit) => {
+      const nothing = new Uint8Array(0)
+      const tried = Exit.succeed<Exchanged>({
+        response,
+        bytes: Exit.isSuccess(exit) ? exit.value : nothing,
+        decoded: undefined,
+        headersAt: call.begun
+      })
+      const settled = this.#settle(call, tried, 1, undefined)
+      return Effect.zipRight(settled, noAnswer)
+    })
+  }
+
+  #call(prepared: Prepare.Prepared, site: Run.Site): Retrying.Call {
+    const begun = site.clock.unsafeCurrentTimeMillis()
+    const { limits } = prepared.policy
+    const plan: Plan = {
+      client: this.#settings.client,
+      limits,
+      redirects: this.#settings.redirects,
+      callEnd: begun + limits.totalMillis,
+      isTraced: false,
+      remembered: (response) => CacheLink.remembered(response, prepared),
+      site: { ...site, context: Place.of(site.context, prepared) }
+    }
+    return { prepared, plan, begun, origin: originOf(prepared.request.url) }
+  }
+
+  /** What becomes of a first attempt: an Exit where that is its end, an Effect where there is more to do. */
+  #finish(
+    call: Retrying.Call,
+    tried: Exit.Exit<Exchanged, Fault>,
+    table: Inflight<Settled> | undefined
+  ): Effect.Effect<Answer, unknown> {
+    if (this.#settings.refresh?.isDue(tried) === true) {
+      return Effect.flatMap(this.#renew(call), (renewed) =>
+        renewed === undefined
+          ? this.#settle(call, tried, 1, table)
+          : Effect.flatMap(Retrying.rest({ ...call, prepared: renewed }, 1), ([last, attempts]) =>
+              this.#settle({ ...call, prepared: renewed }, last, attempts, table)
+            )
+      )
+    }
+    return Retrying.isWorthIt(call, tried)
+      ? Effect.flatMap(Retrying.again(call, tried), ([last, attempts]) => this.#settle(call, last, attempts, table))
+      : this.#settle(call, tried, 1, table)
+  }
+
+  /**
+   * The call with new credentials. Somebody else may have renewed them while
+   * this call was under way, which shows in how it would be prepared now; if
+   * not, they are renewed once for everyone who used the same.
+   */
+  #renew(call: Retrying.Call): Effect.Effect<Prepare.Prepared | undefined, unknown> {
+    const { prepared } = call
+    const { refresh } = this.#settings
+    const stream = prepared.request.body._tag === "Stream"
+    if (refresh === undefined || stream) return Effect.succeed(undefined)
+    const anew = Effect.suspend(() => {
+      const ready = this.#prepare(prepared.impl, prepared.options)
+      return isReady(ready) ? Effect.succeed(ready) : (ready as Effect.Effect<Ready, unknown>)
+    }).pipe(Effect.flatMap((ready) => (Exit.isExit(ready) ? ready : Effect.succeed(ready))))
+    return Effect.flatMap(anew, (current) =>
+      current.identity !== prepared.identity
+        ? Effect.succeed(current)
+        : Effect.zipRight(this.#refreshing.run(prepared.identity, refresh.run, call.plan.site), anew)
+    )
+  }
+
   #settle(
     { begun, plan, prepared }: Retrying.Call,
-    exit: Exit.Exit<Exchanged, Fault>,
+    tried: Exit.Exit<Exchanged, Fault>,
     attempts: number,
     table: Inflight<Settled> | undefined
   ): Settled | Effect.Effect<Answer, unknown> {
     const now = plan.site.clock.unsafeCurrentTimeMillis()
+    const { onResponse, report } = this.#settings
     const operation: Operation.Service | undefined = plan.site.context.unsafeMap.get(operationKey)
-    if (Exit.isFailure(exit)) {
+    if (Exit.isFailure(tried)) {
       if (operation !== undefined) Operation.recordCall(operation, { outcome: "bypass", lifetime: CacheLink.nothing })
-      const fault = Cause.failureOption(exit.cause)
-      if (fault._tag === "None") return Exit.failCause(exit.cause as Cause.Cause<never>)
-      const told = {
-        outcome: "bypass" as const,
-        timings: { totalMillis: now - begun, headersMillis: undefined, attempts },
-        now,
-        report: this.#settings.report
-      }
-      return Exit.fail(Settle.failure(prepared, fault.value, told))
+      const fault = Cause.failureOption(tried.cause)
+      if (fault._tag === "None") return Exit.failCause(tried.cause as Cause.Cause<never>)
+      const timings = { totalMillis: now - begun, headersMillis: undefined, attempts }
+      return Exit.fail(Settle.failure(prepared, fault.value, { outcome: "bypass", timings, now, report }))
     }
-    const exchanged = exit.value
-    const { response } = exchanged
+    const { headersAt, response } = tried.value
     const outcome = CacheLink.outcomeOf(response)
     if (operation !== undefined) {
       Operation.recordCall(operation, { outcome, lifetime: CacheLink.lifetimeOf(response, prepared, now) })
     }
     if (!prepared.definition.safe && response.status < 400) table?.invalidate(prepared.url)
-    return Settle.settle(
-      prepared,
-      exchanged,
-      {
-        outcome,
-        timings: { totalMillis: now - begun, headersMillis: exchanged.headersAt - begun, attempts },
-        now,
-        report: this.#settings.report
-      },
-      noop
-    )
+    const timings = { totalMillis: now - begun, headersMillis: headersAt - begun, attempts }
+    const settled = Settle.settle(prepared, tried.value, { outcome, timings, now, report })
+    if (onResponse === undefined) return settled
+    return Effect.zipRight(Effect.ignore(Effect.suspend(() => onResponse(response) ?? Effect.void)), settled)
   }
 }
 
-const defaultMaxBytes = 10_485_760
-const noop = (): void => {}
+/** A call that did not succeed cannot come this far. */
+const noAnswer = Effect.die(new Error("A failed call was settled as an answer."))
+
+/** The origin of a URL that has been parsed before: up to its third slash. */
+const originOf = (href: string): string => {
+  const end = href.indexOf("/", 8)
+  return end === -1 ? href : href.slice(0, end)
+}
 
 const isReady = (ready: Ready | Effect.Effect<Ready, unknown, unknown>): ready is Ready =>
   !Effect.isEffect(ready) || Exit.isExit(ready)

@@ -7,12 +7,13 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import type { Leave } from "@wellspring/source/Fiberless"
+import * as Fiberless from "@wellspring/source/Fiberless"
 import * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Collect from "./collect.ts"
 import * as Run from "./run.ts"
+import * as Tracing from "./tracing.ts"
 
 /** What went wrong, before it is told in the endpoint's terms. */
 export type Fault =
@@ -31,6 +32,7 @@ export type Fault =
 export interface Exchanged {
   readonly response: HttpClientResponse.HttpClientResponse
   readonly bytes: Uint8Array
+  readonly decoded: Exit.Exit<unknown> | undefined
   /** When the headers were there, on the site's clock. */
   readonly headersAt: number
 }
@@ -56,8 +58,14 @@ export interface Plan {
   readonly redirects: Redirects
   /** The instant by which the whole call must be answered. */
   readonly callEnd: number
+  /** Whether the call has a span already, so that the client must not make one. */
+  readonly isTraced: boolean
+  /** What was decoded from a stored answer before; its body need not be read. */
+  readonly remembered: (response: HttpClientResponse.HttpClientResponse) => Exit.Exit<unknown> | undefined
   readonly site: Run.Site
 }
+
+const nothing = new Uint8Array(0)
 
 type Settled = Exit.Exit<Exchanged, Fault>
 
@@ -67,7 +75,7 @@ export class Exchange {
   readonly #begun: number
   #phase: "headers" | "body" = "headers"
   #phaseAt: number
-  #leave: Leave | undefined
+  #leave: Fiberless.Leave | undefined
   #cancelTimer: (() => void) | undefined
   #firesAt = Number.POSITIVE_INFINITY
   #idleMillis: (() => number) | undefined
@@ -83,9 +91,11 @@ export class Exchange {
 
   /** Sends; the callback of the constructor is called once, possibly before this returns. */
   send(request: HttpClientRequest.HttpClientRequest): void {
-    const { client, site } = this.#plan
+    const { client, isTraced, site } = this.#plan
+    const effect = client.execute(request)
+    const isOurs = !isTraced && (Fiberless.isFiberless(effect) || Exit.isExit(effect))
     this.#run(
-      client.execute(request),
+      isOurs ? effect : Tracing.quiet(effect),
       (exit) => {
         if (Exit.isFailure(exit)) this.#fail(exit.cause, "request")
         else this.#onResponse(request, exit.value)
@@ -119,6 +129,11 @@ export class Exchange {
     this.#phase = "body"
     const headersAt = this.#plan.site.clock.unsafeCurrentTimeMillis()
     this.#phaseAt = headersAt
+    const decoded = this.#plan.remembered(response)
+    if (decoded !== undefined) {
+      this.#settle(Exit.succeed({ response, bytes: nothing, decoded, headersAt }))
+      return
+    }
     this.#idleMillis = Collect.idleMillis(response, this.#plan.site)
     const collect = Collect.bytes(response, request.method, this.#plan.limits.maxBodyBytes, () => {
       this.#phaseAt = this.#plan.site.clock.unsafeCurrentTimeMillis()
@@ -127,7 +142,7 @@ export class Exchange {
       collect,
       (exit) => {
         if (Exit.isFailure(exit)) this.#fail(exit.cause, "response")
-        else this.#settle(Exit.succeed({ response, bytes: exit.value, headersAt }))
+        else this.#settle(Exit.succeed({ response, bytes: exit.value, decoded: undefined, headersAt }))
       },
       this.#plan.site
     )

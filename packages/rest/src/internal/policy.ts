@@ -1,4 +1,5 @@
 /** Policies of source, endpoint and call, laid over each other and made into numbers. */
+import type * as CacheOptions from "@wellspring/http-cache/CacheOptions"
 import * as Duration from "effect/Duration"
 import type * as Endpoint from "../Endpoint.ts"
 import type { Definition } from "./definition.ts"
@@ -10,8 +11,8 @@ export interface Effective {
   readonly reading: Endpoint.Reading
   readonly limits: Limits
   readonly retry: RetryNumbers
-  readonly hedge: { readonly afterMillis: number; readonly maxShare: number } | undefined
-  readonly cache: Endpoint.Cache | undefined
+  readonly hedge: { readonly afterMillis: number } | undefined
+  readonly cache: CacheOptions.CacheOptions | undefined
 }
 
 export interface RetryNumbers {
@@ -61,10 +62,7 @@ export const resolve = (
       maxBackoffMillis: millis(retry.maxBackoff, 5_000),
       statuses: retry.statuses === undefined ? worthAnotherTry : new Set(retry.statuses)
     },
-    hedge:
-      hedge === undefined || !definition.idempotent
-        ? undefined
-        : { afterMillis: Duration.toMillis(hedge.after), maxShare: hedge.maxShare ?? 0.05 },
+    hedge: hedge === undefined || !definition.idempotent ? undefined : { afterMillis: Duration.toMillis(hedge.after) },
     cache: nearest("cache", policies)
   }
 }

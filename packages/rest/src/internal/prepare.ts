@@ -4,6 +4,7 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpMethod from "@effect/platform/HttpMethod"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import type * as Endpoint from "../Endpoint.ts"
 import { Problem } from "../Path.ts"
 import * as RestError from "../RestError.ts"
 import type { Definition } from "./definition.ts"
@@ -23,6 +24,10 @@ export interface Prepared {
   /** What `prepare` added that tells callers apart; empty when it added nothing of the kind. */
   readonly identity: string
   readonly policy: Effective
+  /** Whether the answer is what every call of the endpoint would be given: no options of its own. */
+  readonly isPlain: boolean
+  /** The call's own options, for preparing it once more. */
+  readonly options: Endpoint.Policy | undefined
 }
 
 /** Names that `prepare` may set without telling callers apart, in lower case. */
@@ -106,6 +111,7 @@ const latin1 = new TextDecoder("latin1")
 /** A request as its endpoint describes it, with what else decides its key. */
 export interface Described {
   readonly impl: RequestImpl
+  readonly options: Endpoint.Policy | undefined
   readonly wire: Wire
   readonly described: HttpClientRequest.HttpClientRequest
   readonly base: Target.Base
@@ -116,7 +122,7 @@ export interface Described {
 
 /** The call with everything `prepare` set, checked once more, and its key. */
 export const seal = (
-  { base, described, impl, policy, variant, wire }: Described,
+  { base, described, impl, options, policy, variant, wire }: Described,
   prepared: HttpClientRequest.HttpClientRequest,
   isAllowed: (origin: string) => boolean,
   neutral: Neutral
@@ -138,7 +144,9 @@ export const seal = (
         variant
       ),
       identity: "",
-      policy
+      policy,
+      isPlain: variant === "",
+      options
     }
   }
   const bad = badHeader(prepared)
@@ -182,7 +190,9 @@ export const seal = (
         ? undefined
         : keyOf(definition, impl, keyUrl(href, neutral), JSON.stringify(headers), body, identity, variant),
     identity,
-    policy
+    policy,
+    isPlain: variant === "",
+    options
   }
 }
 

@@ -1,8 +1,10 @@
 /** The value that calling an endpoint gives: a Request, equal to another by what it would send, and an Effect. */
+import * as Fiberless from "@wellspring/source/Fiberless"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Equal from "effect/Equal"
+import * as Exit from "effect/Exit"
 import * as Hash from "effect/Hash"
 import * as EffectRequest from "effect/Request"
 import type { Encoded } from "../Body.ts"
@@ -79,6 +81,13 @@ export class RequestImpl extends Effectable.Class<unknown, unknown, unknown> {
     this.#wire ??= write(this.definition, this.input)
     return this.#wire
   }
+  get [Fiberless.TypeId](): Fiberless.Start<unknown, unknown, unknown> {
+    return (context, resume) => {
+      const source: Caller | undefined = (context as Context.Context<never>).unsafeMap.get(this.definition.source.key)
+      if (source === undefined) return Exit.die(new Error(`Service not found: ${this.definition.source.key}`))
+      return source.call(this)[Fiberless.TypeId](context, resume)
+    }
+  }
   commit(): Effect.Effect<unknown, unknown, unknown> {
     return Effect.flatMap(this.definition.source, (source) => (source as Caller).call(this))
   }
@@ -107,7 +116,7 @@ export class RequestImpl extends Effectable.Class<unknown, unknown, unknown> {
 }
 
 interface Caller {
-  readonly call: (request: RequestImpl) => Effect.Effect<unknown, unknown, unknown>
+  readonly call: (request: RequestImpl) => Fiberless.Fiberless<unknown, unknown, unknown>
 }
 
 /** The tag an endpoint's requests ask for when they are run as Effects; `RestSource.RestSource` is this tag. */

@@ -1,29 +1,63 @@
-/** Sending a call again: when it is worth it, after how long, and how often. */
+/** Sending a call, and sending it again: when it is worth it, after how long, and how often. */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as RetryAfter from "../RetryAfter.ts"
+import { RetryBudget } from "../RetryBudget.ts"
+import * as CacheLink from "./cacheLink.ts"
 import { Exchange, type Exchanged, type Fault, type Plan } from "./exchange.ts"
+import * as Place from "./place.ts"
 import type { Prepared } from "./prepare.ts"
+import * as Tracing from "./tracing.ts"
 
 export interface Call {
   readonly prepared: Prepared
   readonly plan: Plan
   readonly begun: number
+  readonly origin: string
 }
 
 type Tried = Exit.Exit<Exchanged, Fault>
 
+/** Sends once. The callback may be called before this returns; the function returned stops down to the socket. */
+export const launch = (call: Call, resends: number, resume: (tried: Tried) => void): (() => void) => {
+  const { plan, prepared } = call
+  const site = resends === 0 ? plan.site : { ...plan.site, context: Place.resent(plan.site.context, prepared, resends) }
+  const traced = Tracing.begin(prepared, site, resends)
+  if (traced === undefined) {
+    const exchange = new Exchange(site === plan.site ? plan : { ...plan, site }, resume)
+    exchange.send(prepared.request)
+    return () => exchange.stop()
+  }
+  let isOver = false
+  const end = (tried: Tried): void => {
+    if (isOver) return
+    isOver = true
+    Tracing.end(traced, tried, ({ response }) => CacheLink.outcomeOf(response))
+  }
+  const exchange = new Exchange({ ...plan, site: traced.site, isTraced: true }, (tried) => {
+    end(tried)
+    resume(tried)
+  })
+  exchange.send(traced.request)
+  return () => {
+    exchange.stop()
+    end(Exit.interrupt(FiberId.none))
+  }
+}
+
 /** Whether an attempt ended in a way that another may mend. */
-export const isWorthIt = ({ prepared }: Call, exit: Tried): boolean => {
+export const isWorthIt = ({ prepared }: Call, tried: Tried): boolean => {
   const { retry } = prepared.policy
   if (retry.times === 0) return false
-  if (Exit.isSuccess(exit)) return retry.statuses.has(exit.value.response.status)
-  const fault = Cause.failureOption(exit.cause)
+  if (Exit.isSuccess(tried)) return retry.statuses.has(tried.value.response.status)
+  const fault = Cause.failureOption(tried.cause)
   if (Option.isNone(fault)) return false
   switch (fault.value._tag) {
     case "Transport":
@@ -36,28 +70,42 @@ export const isWorthIt = ({ prepared }: Call, exit: Tried): boolean => {
 }
 
 /** One attempt as an Effect. Never fails: what came of it is its value. */
-export const attempt = ({ plan, prepared }: Call): Effect.Effect<Tried> =>
+const attempt = (call: Call, resends: number): Effect.Effect<Tried> =>
   Effect.async((resume) => {
-    const exchange = new Exchange(plan, (exit) => resume(Effect.succeed(exit)))
-    exchange.send(prepared.request)
-    return Effect.sync(() => exchange.stop())
+    const stop = launch(call, resends, (tried) => resume(Effect.succeed(tried)))
+    return Effect.sync(stop)
   })
 
+const budgetOf = ({ plan }: Call) => Context.get(plan.site.context, RetryBudget)
+const now = ({ plan }: Call): number => plan.site.clock.unsafeCurrentTimeMillis()
+
+/** Counts a call, unless it is one that a layer above sends again: those must not earn further retries. */
+export const count = (call: Call): void => {
+  if (Place.resends(call.plan.site.context) === 0) budgetOf(call).deposit(call.origin, call.begun)
+}
+
 /** The rest of a call whose first attempt was not good enough: its last outcome, and how many attempts there were. */
-export const again = (call: Call, first: Tried): Effect.Effect<readonly [Tried, attempts: number]> => {
+export const again = (call: Call, first: Tried, sent = 1): Effect.Effect<readonly [Tried, attempts: number]> => {
   const { retry } = call.prepared.policy
   const step = (last: Tried, attempts: number): Effect.Effect<readonly [Tried, number]> => {
     if (attempts > retry.times || !isWorthIt(call, last)) return Effect.succeed([last, attempts])
     return Effect.flatMap(pause(call, last, attempts), (millis) => {
-      const now = call.plan.site.clock.unsafeCurrentTimeMillis()
-      if (millis === undefined || now + millis >= call.plan.callEnd) return Effect.succeed([last, attempts] as const)
-      return Effect.flatMap(Effect.zipRight(Effect.sleep(Duration.millis(millis)), attempt(call)), (next) =>
-        step(next, attempts + 1)
+      const isInTime = millis !== undefined && now(call) + millis < call.plan.callEnd
+      if (!isInTime || !budgetOf(call).withdraw(call.origin, now(call))) {
+        return Effect.succeed([last, attempts] as const)
+      }
+      return Effect.sleep(Duration.millis(millis)).pipe(
+        Effect.zipRight(attempt(call, attempts)),
+        Effect.flatMap((next) => step(next, attempts + 1))
       )
     })
   }
-  return step(first, 1)
+  return step(first, sent)
 }
+
+/** A call that was sent before, sent again from its beginning. */
+export const rest = (call: Call, resends: number): Effect.Effect<readonly [Tried, attempts: number]> =>
+  Effect.flatMap(attempt(call, resends), (tried) => again(call, tried, resends + 1))
 
 /** Milliseconds before the next attempt; undefined when the upstream asks for more patience than the policy has. */
 const pause = (call: Call, last: Tried, attempts: number): Effect.Effect<number | undefined> => {
@@ -66,26 +114,28 @@ const pause = (call: Call, last: Tried, attempts: number): Effect.Effect<number 
   if (asked !== undefined && asked > retry.maxBackoffMillis) return Effect.succeed(undefined)
   const ceiling = Math.min(retry.maxBackoffMillis, retry.backoffMillis * 2 ** attempts)
   // Full jitter: callers that failed together do not come back together.
-  return Effect.map(Random.next, (share) => Math.max(asked ?? 0, Math.round(share * ceiling)))
+  return Effect.map(Random.next, (share) => (asked ?? 0) + Math.round(share * ceiling))
 }
 
-const askedFor = ({ plan }: Call, last: Tried): number | undefined => {
+const askedFor = (call: Call, last: Tried): number | undefined => {
   if (Exit.isFailure(last)) return undefined
   const value = last.value.response.headers["retry-after"]
   if (value === undefined) return undefined
-  const now = DateTime.unsafeMake(plan.site.clock.unsafeCurrentTimeMillis())
-  return Option.getOrUndefined(Option.map(RetryAfter.parse(value, now), Duration.toMillis))
+  return Option.getOrUndefined(Option.map(RetryAfter.parse(value, DateTime.unsafeMake(now(call))), Duration.toMillis))
 }
 
 /** An attempt, and a second beside it when the first is slow; the first good answer wins and the other is stopped. */
 export const hedged = (call: Call): Effect.Effect<Tried> => {
   const { hedge } = call.prepared.policy
-  if (hedge === undefined) return attempt(call)
-  const good = Effect.flatMap(attempt(call), (tried) =>
-    isWorthIt(call, tried) ? Effect.fail(tried) : Effect.succeed(tried)
+  if (hedge === undefined) return attempt(call, 0)
+  const good = (resends: number) =>
+    Effect.flatMap(attempt(call, resends), (tried) =>
+      isWorthIt(call, tried) ? Effect.fail(tried) : Effect.succeed(tried)
+    )
+  const second = Effect.sleep(Duration.millis(hedge.afterMillis)).pipe(
+    // A hedge is a retry made early, and comes out of the same budget.
+    Effect.flatMap(() => (budgetOf(call).withdraw(call.origin, now(call)) ? good(1) : Effect.never))
   )
-  return Effect.catchAll(
-    Effect.raceFirst(good, Effect.zipRight(Effect.sleep(Duration.millis(hedge.afterMillis)), good)),
-    (tried) => Effect.succeed(tried)
-  )
+  const first = good(0)
+  return Effect.raceFirst(first, second).pipe(Effect.catchAll((tried) => Effect.succeed(tried)))
 }

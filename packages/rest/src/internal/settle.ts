@@ -1,5 +1,4 @@
 /** From an answer read whole to a value or a typed failure. */
-import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,6 +10,7 @@ import * as RestError from "../RestError.ts"
 import type * as RestSource from "../RestSource.ts"
 import * as RetryAfter from "../RetryAfter.ts"
 import * as Answer from "./answer.ts"
+import * as CacheLink from "./cacheLink.ts"
 import * as Decode from "./decode.ts"
 import type { ErrorDecoder } from "./definition.ts"
 import type { Exchanged, Fault } from "./exchange.ts"
@@ -31,12 +31,6 @@ export interface Told {
   readonly timings: RestSource.Timings
   readonly now: number
   readonly report: Report
-}
-
-/** Values that were decoded and frozen before, by the stored entry they came from. */
-export interface Remembered {
-  readonly get: (response: HttpClientResponse.HttpClientResponse) => Exit.Exit<unknown> | undefined
-  readonly set: (response: HttpClientResponse.HttpClientResponse, value: unknown) => void
 }
 
 export const details = (prepared: Prepared, exchanged: Exchanged | undefined, told: Told): RestError.Details => {
@@ -74,12 +68,14 @@ const decodeError = (
 export const settle = (
   prepared: Prepared,
   exchanged: Exchanged,
-  told: Told,
-  onValue: (value: unknown) => void
+  told: Told
 ): Settled | Effect.Effect<Answer.Answer, unknown> => {
   const { definition, policy } = prepared
   const { response } = exchanged
   const { headers, status } = response
+  if (exchanged.decoded !== undefined) {
+    return Exit.map(exchanged.decoded, (value) => new Answer.Answer(value, status, headers, told.outcome, told.timings))
+  }
   const parsed = Media.parse(exchanged.bytes, headers["content-type"], policy.reading)
   if (status < 200 || status > 299) {
     return failed(
@@ -96,7 +92,7 @@ export const settle = (
     } catch {
       return Exit.fail(decodeError(prepared, exchanged, told, [], "it is nested too deeply", ""))
     }
-    onValue(value)
+    CacheLink.remember(response, prepared, value)
     return Exit.succeed(new Answer.Answer(value, status, headers, told.outcome, told.timings))
   }
   if (!("value" in parsed)) {
