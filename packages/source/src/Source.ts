@@ -18,6 +18,7 @@ import type * as Fiberless from "./Fiberless.ts"
 import { Failed, Rows } from "./internal/answers.ts"
 import * as Define from "./internal/define.ts"
 import type { Definition } from "./internal/definition.ts"
+import * as Resolver from "./internal/resolver.ts"
 import { GroupedView, SourceTypeId, View } from "./internal/view.ts"
 import type * as Memo from "./Memo.ts"
 import type { Operation } from "./Operation.ts"
@@ -212,7 +213,44 @@ export const make: {
       ) => Effect.Effect<Answers<K, NoInfer<A>, NoInfer<E>>, E, R>
     }
   ): Source<K, Found<A, M>, Failure<E, M>, R | RM, F>
-} = (name: string, options: unknown) => Define.viewOf(Define.fromOptions(name, options as Define.LooseOptions)) as never
+} = (name: string, options: unknown) => {
+  const loose = options as Define.LooseOptions
+  // The kernel's own batch stays with the kernel.
+  return Define.viewOf(Define.fromOptions(name, loose, (keys, view) => loose.resolve(keys, view))) as never
+}
+
+/** The options of {@link make} that make sense for requests. */
+export interface ResolverOptions<Q extends Request.Request<unknown, unknown>, RM>
+  extends Omit<
+    Options<Q, Q, Request.Request.Success<Q>, unknown, Request.Request.Error<Q>, unknown, RM, "die", never>,
+    "key" | "success" | "failure" | "missing" | "selection"
+  > {}
+
+/**
+ * Makes a source of any `RequestResolver`: its requests are then batched across
+ * fibers and runs, and equal requests share a call.
+ *
+ * Keys are the requests themselves, told apart by `Equal`, or faster by `cacheKey`.
+ *
+ * @example
+ * import { Effect, Request, RequestResolver } from "effect"
+ * import { Source } from "@wellspring/source"
+ *
+ * class GetName extends Request.TaggedClass("GetName")<string, never, { readonly id: number }> {}
+ *
+ * const resolver = RequestResolver.makeBatched((requests: ReadonlyArray<GetName>) =>
+ *   Effect.forEach(requests, (request) => Request.succeed(request, `User ${request.id}`), { discard: true })
+ * )
+ *
+ * const names = Source.fromResolver("Names", resolver, { cacheKey: (request) => request.id })
+ * const name = names.load(new GetName({ id: 1 }))
+ */
+export const fromResolver = <Q extends Request.Request<unknown, unknown>, R, RM = never>(
+  name: string,
+  resolver: RequestResolver.RequestResolver<Q, R>,
+  options: ResolverOptions<Q, RM> = {}
+): Source<Q, Request.Request.Success<Q>, Request.Request.Error<Q>, R | RM> =>
+  Define.viewOf(Define.fromOptions(name, options as Define.Settings, Resolver.resolveWith(resolver as never))) as never
 
 export const isSource = (value: unknown): value is Source<never, unknown, unknown, unknown> => value instanceof View
 

@@ -186,7 +186,7 @@ export class Batch {
     definition.instruments.batch(keys.length, waited)
     const hits = this.lane.tally.hits
     definition.instruments.tally(this.lane.tally)
-    const effect = definition.resolve(keys, this.view())
+    const effect = definition.resolve(keys, this.view(), this)
     if (!state.isTraced) return effect
     return Instruments.span(effect, definition.name, this.spans ?? [], {
       "wellspring.batch.group": describe(this.lane.group),

@@ -1,6 +1,7 @@
 /** From a source's options to what the kernel runs. */
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual, identity } from "effect/Function"
 import * as Option from "effect/Option"
@@ -9,15 +10,16 @@ import type * as Memo from "../Memo.ts"
 import * as Policy from "../Policy.ts"
 import * as SourceError from "../SourceError.ts"
 import { BoundedMemo } from "./boundedMemo.ts"
-import type { Definition, Merge, Owner } from "./definition.ts"
+import type { Definition, Merge, Owner, ResolverView } from "./definition.ts"
 import { Gate } from "./gate.ts"
 import * as Identity from "./identity.ts"
 import { Instruments } from "./instruments.ts"
 import { askOf, GroupedView, View } from "./view.ts"
 
 /** The options of a source, its types left behind. */
-export interface LooseOptions {
-  readonly key: Schema.Schema<unknown, unknown>
+export interface Settings {
+  /** Keys that no schema describes bring their own equality. */
+  readonly key?: Schema.Schema<unknown, unknown>
   readonly cacheKey?: (key: unknown) => unknown
   readonly group?: Schema.Schema<unknown, unknown>
   readonly groupKey?: (group: unknown) => unknown
@@ -31,13 +33,15 @@ export interface LooseOptions {
   readonly remembersFailure?: (error: unknown) => boolean
   readonly missing?: "die" | "fail" | "option" | ((key: unknown) => Exit.Exit<unknown, unknown>)
   readonly selection?: Merge
-  readonly resolve: Definition["resolve"]
 }
 
-export const fromOptions = (name: string, options: LooseOptions): Definition => {
+export interface LooseOptions extends Settings {
+  readonly resolve: (keys: ReadonlyArray<unknown>, view: ResolverView) => Effect.Effect<unknown, unknown>
+}
+
+export const fromOptions = (name: string, options: Settings, resolve: Definition["resolve"]): Definition => {
   const { distinct = false, memo = { _tag: "Operation" } } = options
-  const key =
-    options.cacheKey === undefined ? Identity.fromSchema(options.key) : Identity.fromFunction(options.cacheKey)
+  const key = keyOf(options)
   const group = groupOf(options)
   check(name, options)
   return {
@@ -58,16 +62,21 @@ export const fromOptions = (name: string, options: LooseOptions): Definition => 
     found: options.missing === "option" ? Option.some : identity,
     closed: undefined,
     instruments: new Instruments(name),
-    resolve: options.resolve
+    resolve
   }
 }
 
-const groupOf = ({ group, groupKey }: LooseOptions): Identity.Identity<unknown> | undefined => {
+const keyOf = ({ cacheKey, key }: Settings): Identity.Identity<unknown> => {
+  if (cacheKey !== undefined) return Identity.fromFunction(cacheKey)
+  return key === undefined ? Identity.equal : Identity.fromSchema(key)
+}
+
+const groupOf = ({ group, groupKey }: Settings): Identity.Identity<unknown> | undefined => {
   if (group === undefined) return undefined
   return groupKey === undefined ? Identity.fromSchema(group) : Identity.fromFunction(groupKey)
 }
 
-const gateOf = ({ maxConcurrentBatches = Number.POSITIVE_INFINITY, rateLimit }: LooseOptions): Gate | undefined => {
+const gateOf = ({ maxConcurrentBatches = Number.POSITIVE_INFINITY, rateLimit }: Settings): Gate | undefined => {
   if (maxConcurrentBatches === Number.POSITIVE_INFINITY && rateLimit === undefined) return undefined
   const rate = rateLimit && { limit: rateLimit.limit, interval: Duration.toMillis(rateLimit.interval) }
   return new Gate(maxConcurrentBatches, rate)
@@ -103,7 +112,7 @@ const externalOf = (memo: Memo.External<unknown, unknown>): Definition["external
   acrossEpochs: memo.acrossEpochs
 })
 
-const missingOf = (name: string, { missing = "die" }: LooseOptions): Definition["missing"] => {
+const missingOf = (name: string, { missing = "die" }: Settings): Definition["missing"] => {
   switch (missing) {
     case "die":
       return (key) => Exit.die(new SourceError.UnansweredKey({ source: name, key }))
@@ -116,7 +125,7 @@ const missingOf = (name: string, { missing = "die" }: LooseOptions): Definition[
   }
 }
 
-const check = (name: string, options: LooseOptions): void => {
+const check = (name: string, options: Settings): void => {
   const positive = (option: "maxBatchSize" | "maxConcurrentBatches", value: number | undefined): void => {
     if (value !== undefined && !(value >= 1))
       throw new RangeError(`${option} of source "${name}" must be at least 1: ${value}`)
@@ -130,8 +139,8 @@ const check = (name: string, options: LooseOptions): void => {
     )
   }
   const strings = [
-    ["key", "cacheKey", options.cacheKey === undefined ? Identity.fromSchema(options.key) : undefined],
-    ["group", "groupKey", options.groupKey === undefined ? groupOf(options) : undefined]
+    ["key", "cacheKey", keyOf(options)],
+    ["group", "groupKey", groupOf(options)]
   ] as const
   for (const [part, option, identity] of strings) {
     if (identity?.hasString === false) {

@@ -4,6 +4,7 @@ import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import type * as Policy from "../Policy.ts"
+import type { Batch } from "./batch.ts"
 import type { BoundedMemo } from "./boundedMemo.ts"
 import type { Gate } from "./gate.ts"
 import type { Identity } from "./identity.ts"
@@ -36,7 +37,7 @@ export interface Definition {
   /** The services its batches run with, when it does not take them from its callers. */
   readonly closed: Context.Context<never> | undefined
   readonly instruments: Instruments
-  readonly resolve: (keys: ReadonlyArray<unknown>, batch: ResolverView) => Effect.Effect<unknown, unknown>
+  readonly resolve: (keys: ReadonlyArray<unknown>, view: ResolverView, batch: Batch) => Effect.Effect<unknown, unknown>
 }
 
 /** How what loads select is put together, and when it suffices. */

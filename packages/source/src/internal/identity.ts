@@ -71,7 +71,7 @@ const symbolic: Identity<unknown> = { ...primitive, hasString: false }
 const plain: Identity<unknown> = { of: (key) => canonical(key), isPrimitive: false, hasString: true, table: map }
 
 /** Keys in which something brings its own equality. */
-const equal: Identity<unknown> = {
+export const equal: Identity<unknown> = {
   of: (key) => comparable(key),
   isPrimitive: false,
   hasString: false,
