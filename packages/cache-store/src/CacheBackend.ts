@@ -11,13 +11,12 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import type { Invalidation } from "./Invalidation.ts"
 
 /** The backend could not be reached, or refused the command. */
 export class CacheStoreError extends Schema.TaggedError<CacheStoreError>()("CacheStoreError", {
   /** The backend's name, such as `redis`. */
   backend: Schema.String,
-  operation: Schema.Literal("connect", "get", "set", "remove", "clear", "acquire", "release", "subscribe"),
+  operation: Schema.Literal("connect", "get", "set", "remove", "clear", "acquire", "release", "publish", "subscribe"),
   cause: Schema.Defect
 }) {
   override get message() {
@@ -71,10 +70,15 @@ export interface CacheBackend {
     ) => Effect.Effect<Option.Option<string>, CacheStoreError>
     readonly release: (namespace: string, key: string, token: string) => Effect.Effect<void, CacheStoreError>
   }
-  /** Tells other processes what was invalidated, and hears it from them: keys and tags in the backend's form. */
+  /** Carries messages to the other processes that share the backend, so that they drop what they keep of it. */
   readonly channel?: {
-    readonly publish: (invalidation: Invalidation) => Effect.Effect<void, CacheStoreError>
-    /** Fails when the connection is lost; whoever listens starts it again, and treats what it keeps as suspect. */
-    readonly subscribe: Stream.Stream<Invalidation, CacheStoreError>
+    readonly publish: (message: Uint8Array) => Effect.Effect<void, CacheStoreError>
+    /**
+     * What others publish. Begins with an empty message once it is heard, and fails when
+     * the connection is lost: whoever listens starts it again, and treats what it keeps as suspect.
+     */
+    readonly subscribe: Stream.Stream<Uint8Array, CacheStoreError>
   }
+  /** Drops connections that may be dead and makes new ones; called when commands are not answered in time. */
+  readonly reset?: Effect.Effect<void>
 }

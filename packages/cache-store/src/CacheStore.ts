@@ -5,9 +5,12 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type { CacheBackend } from "./CacheBackend.ts"
 import type { Codec } from "./Codec.ts"
 import { Memory } from "./internal/memory.ts"
 import * as MemoryStore from "./internal/memoryStore.ts"
+import * as Remote from "./internal/remote.ts"
 import type { Store } from "./Store.ts"
 
 /** What a memory holds, and may hold. */
@@ -30,6 +33,10 @@ export class CacheStore extends Context.Tag("@wellspring/cache-store/CacheStore"
     readonly usage: Effect.Effect<Usage>
   }
 >() {}
+
+export type Service = Context.Tag.Service<CacheStore>
+
+export type { RemoteOptions } from "./internal/remote.ts"
 
 export interface MemoryOptions {
   /**
@@ -89,3 +96,31 @@ export const makeMemory = (options: MemoryOptions = {}): Effect.Effect<Context.T
  */
 export const layerMemory = (options: MemoryOptions = {}): Layer.Layer<CacheStore> =>
   Layer.effect(CacheStore, makeMemory(options))
+
+/**
+ * A store over a backend of bytes, with what a caller is promised of one that
+ * is far away: it never fails a caller, and never keeps one waiting.
+ *
+ * - Reads of one event-loop turn go as one `getMany`; an answer that takes longer than `timeout` is a miss.
+ * - Writes go on in the background. After `timeout` their caller is told `false`, not known to be kept.
+ * - A backend that fails or is silent is left alone and probed; one warning an episode.
+ * - Entries are wrapped so that damaged, foreign and outdated ones are misses, and are removed.
+ * - An invalidation that the backend could not take is not forgotten: what it names is
+ *   not believed until the backend has taken it.
+ *
+ * The scope ends its background work.
+ */
+export const fromBackend: (
+  backend: CacheBackend,
+  options?: Remote.RemoteOptions
+) => Effect.Effect<Service, never, Scope.Scope> = Remote.make
+
+/** {@link fromBackend} as a layer, from what makes the backend. */
+export const layerBackend = <E, R>(
+  backend: Effect.Effect<CacheBackend, E, R>,
+  options?: Remote.RemoteOptions
+): Layer.Layer<CacheStore, E, Exclude<R, Scope.Scope>> =>
+  Layer.scoped(
+    CacheStore,
+    Effect.flatMap(backend, (made) => fromBackend(made, options))
+  )

@@ -56,6 +56,7 @@ export interface Direct<in out A> {
     options?: { readonly tags?: ReadonlyArray<string> | undefined; readonly since?: Position | undefined }
   ) => boolean
   readonly remove: (key: string) => void
+  readonly removeTagged: (tag: string) => void
 }
 
 export interface Store<in out A> {

@@ -1,1 +1,1 @@
-export {}
+export * as CacheStoreContract from "./CacheStoreContract.ts"

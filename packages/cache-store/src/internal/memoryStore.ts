@@ -57,20 +57,21 @@ export const make = <A>(memory: Memory, clock: Clock.Clock, namespace: string, c
     tell(Invalidation.Key({ namespace, key }))
   }
 
+  const removeTagged = (tag: string) => {
+    log.add(ofTag(tag))
+    memory.removeTagged(space, tag)
+    tell(Invalidation.Tag({ namespace, tag }))
+  }
+
   return {
     namespace,
-    direct: { get: peek, set, remove },
+    direct: { get: peek, set, remove, removeTagged },
     get,
     peek,
     getMany: (keys) => Effect.sync(() => keys.map((key) => Option.fromNullable(peek(key)))),
     set: (key, value, options) => Effect.sync(() => set(key, value, Duration.toMillis(options.timeToLive), options)),
     remove: (key) => Effect.sync(() => remove(key)),
-    removeTagged: (tag) =>
-      Effect.sync(() => {
-        log.add(ofTag(tag))
-        memory.removeTagged(space, tag)
-        tell(Invalidation.Tag({ namespace, tag }))
-      }),
+    removeTagged: (tag) => Effect.sync(() => removeTagged(tag)),
     removePrefix: (prefix) =>
       Effect.sync(() => {
         log.addAll()
