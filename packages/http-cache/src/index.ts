@@ -1,3 +1,8 @@
+export * as HttpCache from "./HttpCache.ts"
+export * as CacheOptions from "./CacheOptions.ts"
+export * as Outcome from "./Outcome.ts"
+export * as Decoded from "./Decoded.ts"
+export * as Inspection from "./Inspection.ts"
 export * as Answer from "./Answer.ts"
 export * as CacheControl from "./CacheControl.ts"
 export * as CacheKey from "./CacheKey.ts"

@@ -1,0 +1,52 @@
+/**
+ * Origin calls under way, and who waits for them.
+ *
+ * A flight goes on while anybody waits: one who leaves harms nobody, whoever
+ * began it included, and the last one to leave ends it.
+ */
+import type { Leave } from "./begin.ts"
+
+export class Flight<A> {
+  private waiting: Set<(answer: A) => void> | undefined = new Set()
+  private stop: Leave | undefined
+  private readonly onEnd: () => void
+
+  /** @param onEnd called once, when it lands or is given up, before anybody is told */
+  constructor(onEnd: () => void) {
+    this.onEnd = onEnd
+  }
+
+  /** How many wait. */
+  get size(): number {
+    return this.waiting?.size ?? 0
+  }
+
+  get hasEnded(): boolean {
+    return this.waiting === undefined
+  }
+
+  /** Tells how the call is ended early. */
+  calls(stop: Leave): void {
+    if (this.waiting === undefined) stop()
+    else this.stop = stop
+  }
+
+  join(resume: (answer: A) => void): Leave {
+    this.waiting?.add(resume)
+    return () => {
+      if (this.waiting?.delete(resume) && this.waiting.size === 0) {
+        this.waiting = undefined
+        this.onEnd()
+        this.stop?.()
+      }
+    }
+  }
+
+  land(answer: A): void {
+    const { waiting } = this
+    if (waiting === undefined) return
+    this.waiting = undefined
+    this.onEnd()
+    for (const resume of waiting) resume(answer)
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Taking in a body that is going to be stored.
+ *
+ * A short body whose length is known is waited for: it has come with its head.
+ * Any other one is recorded as it passes to the caller.
+ */
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Runtime from "effect/Runtime"
+import * as Stream from "effect/Stream"
+import type { Background } from "./background.ts"
+import type { Leave, Work } from "./begin.ts"
+import { andThen, run } from "./begin.ts"
+import * as Body from "./body.ts"
+import { bytesOf } from "./origin.ts"
+import { pump, Recorder } from "./recorder.ts"
+import type { Source } from "./response.ts"
+
+/** A body up to this long is waited for. */
+const shortBytes = 128 * 1024
+
+export type Failure = HttpClientError.ResponseError
+
+/** A response that nobody reads leaves its body behind; the origin is not to be held for it. */
+const forgotten = new FinalizationRegistry<Leave>((stop) => stop())
+
+/** A body as far as it came, and whether that is all of it; nothing when it outgrew the limit. */
+export type Settled = (body: Body.Body | undefined, complete: boolean) => void
+
+/**
+ * @param options.declared the length the response gives for its body as we get it; negative when unknown
+ * @param onSettled called once, later, if the source is a passing one
+ */
+export const take = (
+  options: {
+    readonly response: HttpClientResponse.HttpClientResponse
+    readonly declared: number
+    readonly maxBytes: number
+    readonly runtime: Runtime.Runtime<never>
+    readonly background: Background
+  },
+  onSettled: Settled
+): Work<Source, Failure> => {
+  const { background, declared, maxBytes, response, runtime } = options
+  if (declared > maxBytes) return () => Exit.succeed({ _tag: "Below", response })
+  const whole = bytesOf(response)
+  if (Exit.isExit(whole) || (declared >= 0 && declared <= shortBytes)) {
+    return andThen(run(whole, runtime), (exit) => () => Exit.map(exit, held))
+  }
+  return () => Exit.succeed(passing(response, maxBytes, background, onSettled))
+}
+
+const held = (bytes: Uint8Array): Source => ({ _tag: "Held", body: Body.fromBytes(bytes) })
+
+const passing = (
+  response: HttpClientResponse.HttpClientResponse,
+  maxBytes: number,
+  background: Background,
+  onSettled: Settled
+): Source => {
+  const recorder = new Recorder<Failure>(maxBytes, (bytes, complete) =>
+    onSettled(bytes === undefined ? undefined : Body.fromBytes(bytes), complete)
+  )
+  const source: Source = { _tag: "Passing", recorder }
+  // From here on the body belongs to the cache: it is read to its end whether or not the caller is.
+  forgotten.register(source, background.fork(pump(recorder, response.stream)))
+  return source
+}
+
+/** Lets go of a body that nobody is going to read, so that its connection is free. */
+export const abandon = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
+  Effect.ignore(Stream.runForEachWhile(response.stream, () => Effect.succeed(false)))

@@ -1,0 +1,177 @@
+/** The responses callers get: status, fields with `age` and `cache-status`, and what answered. */
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Answer from "../Answer.ts"
+import * as CacheStatus from "../CacheStatus.ts"
+import type * as Entry from "../Entry.ts"
+import * as Freshness from "../Freshness.ts"
+import type * as Message from "../Message.ts"
+import type { Outcome } from "../Outcome.ts"
+import type { ForwardReason } from "../Plan.ts"
+import type { Ask } from "./ask.ts"
+import * as Body from "./body.ts"
+import type { Head, Source } from "./response.ts"
+import { CacheResponse } from "./response.ts"
+import type { Stored } from "./stored.ts"
+
+/** How a response came about. */
+export interface Course {
+  readonly outcome: Outcome["outcome"]
+  /** Why the origin was asked, if it was. */
+  readonly fwd?: ForwardReason | undefined
+  readonly fwdStatus?: number | undefined
+  readonly stored?: boolean | undefined
+  readonly collapsed?: boolean | undefined
+  readonly detail?: string | undefined
+}
+
+/** Courses that carry nothing of their own are made once. */
+export const hit: Course = { outcome: "hit" }
+export const stale: Course = { outcome: "stale" }
+
+const lifetimeOf = (entry: Entry.Entry, now: number): Outcome["lifetime"] => ({
+  secondsLeft: Math.max(0, Freshness.secondsLeft(entry, now)),
+  scope: entry.scope === "shared" ? "public" : "private"
+})
+
+const withStatus = (ask: Ask, fields: Message.Fields, course: Course, ttl: number | undefined): Message.Fields => ({
+  ...fields,
+  "cache-status": CacheStatus.append(
+    fields["cache-status"],
+    CacheStatus.serialize(ask.name, {
+      hit: course.outcome === "hit" || (course.outcome === "stale" && course.fwd === undefined),
+      fwd: course.fwd,
+      fwdStatus: course.fwdStatus,
+      stored: course.stored,
+      collapsed: course.collapsed,
+      detail: course.detail,
+      ttl,
+      key: ask.plan.key === "" ? undefined : ask.plan.key
+    })
+  )
+})
+
+class StoredHead implements Head {
+  private readonly ask: Ask
+  private readonly stored: Stored
+  private readonly answer: Answer.Answer
+  private readonly now: number
+  private readonly course: Course
+  private readonly updated: Message.Fields | undefined
+
+  constructor(
+    ask: Ask,
+    stored: Stored,
+    answer: Answer.Answer,
+    now: number,
+    course: Course,
+    updated: Message.Fields | undefined
+  ) {
+    this.ask = ask
+    this.stored = stored
+    this.answer = answer
+    this.now = now
+    this.course = course
+    this.updated = updated
+  }
+
+  get status(): number {
+    return Answer.status(this.answer, this.stored)
+  }
+
+  get outcome(): Outcome {
+    return { outcome: this.course.outcome, lifetime: lifetimeOf(this.stored, this.now) }
+  }
+
+  fields(): Message.Fields {
+    const { now, stored } = this
+    const fields = Answer.headers(this.answer, this.updated ?? stored.headers)
+    const aged = { ...fields, age: String(Freshness.ageSeconds(stored, now)) }
+    return withStatus(this.ask, aged, this.course, Freshness.secondsLeft(stored, now))
+  }
+}
+
+const nobody: Source = { _tag: "Held", body: Body.empty }
+
+const sourceOf = (ask: Ask, stored: Stored, answer: Answer.Answer): Source => {
+  switch (answer._tag) {
+    case "Whole":
+      return ask.plan.method === "HEAD" ? nobody : { _tag: "Held", body: stored.body }
+    case "Part": {
+      const from = stored.range?.first ?? 0
+      return { _tag: "Held", body: Body.slice(stored.body, answer.span.first - from, answer.span.last + 1 - from) }
+    }
+    default:
+      return nobody
+  }
+}
+
+/**
+ * A stored response, or the part of it the request asks for.
+ *
+ * @param updated what a 304 has just said about it, in place of its own fields
+ */
+export const fromStored = (
+  ask: Ask,
+  stored: Stored,
+  now: number,
+  course: Course,
+  updated?: Message.Fields
+): CacheResponse => {
+  const answer = Answer.of(ask.plan, ask.head.headers, stored, Body.length(stored.body))
+  return new CacheResponse(
+    ask.request,
+    new StoredHead(ask, stored, answer, now, course, updated),
+    sourceOf(ask, stored, answer),
+    answer._tag === "Whole" ? stored : undefined,
+    ask.reweigh
+  )
+}
+
+/** What the origin has answered, with `entry` if it is being stored. */
+export const fromOrigin = (
+  ask: Ask,
+  head: Message.ResponseHead,
+  source: Source,
+  now: number,
+  course: Course,
+  entry: Entry.Entry | undefined,
+  stored?: Stored
+): CacheResponse =>
+  new CacheResponse(
+    ask.request,
+    {
+      status: head.status,
+      outcome:
+        entry === undefined
+          ? { outcome: course.outcome }
+          : { outcome: course.outcome, lifetime: lifetimeOf(entry, now) },
+      fields: () =>
+        withStatus(ask, head.headers, course, entry === undefined ? undefined : Freshness.secondsLeft(entry, now))
+    },
+    source,
+    stored,
+    ask.reweigh
+  )
+
+/** What the client below answered, untouched but for what this cache has to say. */
+export const passed = (
+  ask: Ask,
+  head: Message.ResponseHead,
+  response: HttpClientResponse.HttpClientResponse,
+  now: number,
+  course: Course
+): CacheResponse => fromOrigin(ask, head, { _tag: "Below", response }, now, course, undefined)
+
+/** 504: nothing stored may answer, and the origin was not, or could not be, asked. */
+export const gatewayTimeout = (ask: Ask, course: Course): CacheResponse =>
+  new CacheResponse(
+    ask.request,
+    {
+      status: 504,
+      outcome: { outcome: course.outcome },
+      fields: () => withStatus(ask, { "content-length": "0" }, course, undefined)
+    },
+    nobody,
+    undefined,
+    undefined
+  )

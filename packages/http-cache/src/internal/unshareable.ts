@@ -1,0 +1,40 @@
+/**
+ * Keys whose last answer could not be shared: whoever asks for one goes
+ * straight to the origin, and does not queue behind another for nothing.
+ *
+ * A memory of a few seconds, and bounded: to forget costs one wait.
+ */
+const capacity = 8192
+
+export class Unshareable {
+  private readonly until = new Map<string, number>()
+  private readonly millis: number
+
+  constructor(millis: number) {
+    this.millis = millis
+  }
+
+  has(key: string, now: number): boolean {
+    if (this.until.size === 0) return false
+    const until = this.until.get(key)
+    if (until === undefined) return false
+    if (now < until) return true
+    this.until.delete(key)
+    return false
+  }
+
+  add(key: string, now: number): void {
+    this.until.delete(key)
+    this.until.set(key, now + this.millis)
+    if (this.until.size > capacity) {
+      for (const oldest of this.until.keys()) {
+        this.until.delete(oldest)
+        return
+      }
+    }
+  }
+
+  remove(key: string): void {
+    if (this.until.size > 0) this.until.delete(key)
+  }
+}
