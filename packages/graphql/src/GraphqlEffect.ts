@@ -19,11 +19,17 @@ import {
   type ExecutionArgs,
   type ExecutionResult,
   execute,
+  type GraphQLError,
   type GraphQLSchema,
+  getOperationAST,
+  OperationTypeNode,
   parse
 } from "graphql"
 import type { GraphqlRequest } from "./GraphqlRequest.ts"
 import * as Request from "./GraphqlRequest.ts"
+import type * as Application from "./internal/application.ts"
+import * as Policy from "./internal/policy.ts"
+import * as Response from "./internal/response.ts"
 import * as Run from "./internal/run.ts"
 import * as Wrap from "./internal/wrap.ts"
 import type { ResolverMap } from "./Resolver.ts"
@@ -39,10 +45,10 @@ export class Services<in out S> {
   /** @internal */
   readonly application: ApplicationLayer<never>
   /** @internal */
-  readonly perOperation: Run.PerOperation
+  readonly perOperation: Application.PerOperation
   declare readonly "~services": (services: S) => S
   /** @internal */
-  constructor(application: ApplicationLayer<never>, perOperation: Run.PerOperation) {
+  constructor(application: ApplicationLayer<never>, perOperation: Application.PerOperation) {
     this.application = application
     this.perOperation = perOperation
   }
@@ -81,13 +87,24 @@ export const perOperation: {
 } = dual(
   2,
   <L, P, R>(self: ApplicationLayer<L>, services: PerOperation<P, R>): Services<L | P> =>
-    new Services(self as ApplicationLayer<never>, services as unknown as Run.PerOperation)
+    new Services(self as ApplicationLayer<never>, services as unknown as Application.PerOperation)
 )
 
 /** Nothing more to ask when the services `R` are among `L` and what is given; else a type that says what is missing. */
 export type Covers<L, R> = [Exclude<R, L | Given | Scope.Scope>] extends [never]
   ? unknown
   : { readonly "Missing services": Exclude<R, L | Given | Scope.Scope> }
+
+export interface Options<S> {
+  /** The application's services, with those of each operation where {@link perOperation} adds them. */
+  readonly layer: ApplicationLayer<S> | Services<S>
+  /**
+   * Adds `extensions.wellspring` to every response: what the operation loaded
+   * and called, and warnings where a field should batch. Default `false`: it
+   * tells clients about the inside, so leave it off in production.
+   */
+  readonly development?: boolean
+}
 
 /** A schema as definitions and resolvers. */
 export interface Definitions<R> {
@@ -105,7 +122,9 @@ export interface GraphqlEffect<in Services> {
   /** Begins an operation; for adapters of servers this package has none for. */
   readonly begin: (request: GraphqlRequest["Type"]) => Begun
   /** graphql-js's `execute` as one operation that ends with the result, or when `signal` is aborted. */
-  readonly execute: (args: ExecuteArgs) => Promise<ExecutionResult>
+  readonly execute: (args: ExecuteArgs) => Promise<Completed>
+  /** Makes errors safe to show, for servers that handle them apart from the result. */
+  readonly errors: (errors: ReadonlyArray<GraphQLError>) => ReadonlyArray<GraphQLError>
   /** Releases the application's services. */
   readonly dispose: () => Promise<void>
 }
@@ -114,8 +133,17 @@ export interface GraphqlEffect<in Services> {
 export interface Begun {
   /** Puts the operation into a context value, where the schema's resolvers find it. */
   readonly attach: (contextValue: object) => void
+  /** Makes a result ready to leave: its errors safe to show, with what development adds. */
+  readonly complete: (result: ExecutionResult, operation: OperationTypeNode | undefined) => Completed
   /** Ends it: whatever is still running is interrupted, and its services are released. */
   readonly end: () => Promise<void>
+}
+
+/** A result ready to leave. */
+export interface Completed {
+  readonly result: ExecutionResult
+  /** The response's `Cache-Control`: `max-age=30, private`, or `no-store`. */
+  readonly cacheControl: string
 }
 
 export interface ExecuteArgs
@@ -149,9 +177,8 @@ export interface ExecuteArgs
  *   }
  * })
  */
-export const make = <S>(
-  options: Definitions<NoInfer<S> | Given> & { readonly layer: ApplicationLayer<S> | Services<S> }
-): GraphqlEffect<S> => fromSchema({ ...options, schema: executable(options) })
+export const make = <S>(options: Definitions<NoInfer<S> | Given> & Options<S>): GraphqlEffect<S> =>
+  fromSchema({ ...options, schema: executable(options) })
 
 /**
  * The same for an executable schema, however it was built: code-first, with
@@ -161,18 +188,23 @@ export const make = <S>(
  * with `Resolver.make`, which asks the schema builder's context type for the
  * services they need.
  */
-export const fromSchema = <S>(options: {
-  readonly schema: GraphQLSchema
-  readonly layer: ApplicationLayer<S> | Services<S>
-}): GraphqlEffect<S> => {
+export const fromSchema = <S>(options: { readonly schema: GraphQLSchema } & Options<S>): GraphqlEffect<S> => {
   const [layer, perOperation] =
     options.layer instanceof Services ? [options.layer.application, options.layer.perOperation] : [options.layer]
   const runtime = toRuntime(layer as ApplicationLayer<S>)
   const schema = Wrap.schema(options.schema)
   const managed = runtime as ManagedRuntime.ManagedRuntime<never, unknown>
-  const application: Run.Application = { managed, perOperation, lean: undefined }
+  const isDevelopment = options.development === true
+  const application: Application.Application = { managed, perOperation, isDevelopment, lean: undefined }
   const begin = (request: GraphqlRequest["Type"]) => begun(new Run.Run(application, request))
-  return { schema, runtime, begin, execute: executor(schema, begin), dispose: () => runtime.dispose() }
+  return {
+    schema,
+    runtime,
+    begin,
+    execute: executor(schema, begin),
+    errors: (errors) => Response.errors(application, errors),
+    dispose: () => runtime.dispose()
+  }
 }
 
 const toRuntime = <S>(layer: ApplicationLayer<S>): ManagedRuntime.ManagedRuntime<S, unknown> =>
@@ -185,26 +217,31 @@ const executable = <R>({ typeDefs, resolvers }: Definitions<R>): GraphQLSchema =
 
 const begun = (run: Run.Run): Begun => ({
   attach: (contextValue) => {
-    Object.defineProperty(contextValue, Run.RunId, { value: run, configurable: true, writable: true })
+    ;(contextValue as { [Run.RunId]?: Run.Run })[Run.RunId] = run
+  },
+  complete: (result, operation) => {
+    const { errors = [] } = result
+    const isQuery = operation === OperationTypeNode.QUERY
+    const cacheControl = Policy.header(Response.policy(run, isQuery, errors.length > 0))
+    const shown = errors.length > 0 ? { ...result, errors: Response.errors(run.application, errors) } : result
+    return { result: Response.withDevelopment(run, shown, cacheControl), cacheControl }
   },
   end: () => run.end()
 })
 
 const executor =
   (schema: GraphQLSchema, begin: (request: GraphqlRequest["Type"]) => Begun) =>
-  async (args: ExecuteArgs): Promise<ExecutionResult> => {
-    const { document, contextValue = {}, request, signal, ...rest } = args
+  async (args: ExecuteArgs): Promise<Completed> => {
+    const { document: given, contextValue = {}, request, signal, ...rest } = args
+    const document = typeof given === "string" ? parse(given) : given
     const operation = begin(request ?? Request.make({ contextValue }))
     operation.attach(contextValue)
     const stop = () => void operation.end()
     signal?.addEventListener("abort", stop)
+    if (signal?.aborted === true) stop()
     try {
-      return await execute({
-        ...rest,
-        schema,
-        document: typeof document === "string" ? parse(document) : document,
-        contextValue
-      })
+      const result = await execute({ ...rest, schema, document, contextValue })
+      return operation.complete(result, getOperationAST(document, rest.operationName)?.operation)
     } finally {
       signal?.removeEventListener("abort", stop)
       await operation.end()

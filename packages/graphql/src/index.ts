@@ -1,3 +1,4 @@
+export * as CacheHint from "./CacheHint.ts"
 export * as GraphqlEffect from "./GraphqlEffect.ts"
 export * as GraphqlRequest from "./GraphqlRequest.ts"
 export * as PublicError from "./PublicError.ts"

@@ -50,7 +50,9 @@ const app = GraphqlEffect.make({
 })
 
 const execute = (document: string, headers: Record<string, string> = {}) =>
-  Effect.promise(() => app.execute({ document, request: GraphqlRequest.make({ headers }) }))
+  Effect.promise(() => app.execute({ document, request: GraphqlRequest.make({ headers }) })).pipe(
+    Effect.map(({ result }) => result)
+  )
 
 describe("GraphqlEffect.make", () => {
   it.effect("runs resolvers with the application's services and those of the operation", () =>

@@ -10,28 +10,20 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
-import * as Layer from "effect/Layer"
-import type * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
-import type { GraphQLResolveInfo } from "graphql"
-import { GraphqlRequest } from "../GraphqlRequest.ts"
+import { type GraphQLResolveInfo, responsePathAsArray } from "graphql"
+import * as CacheHint from "../CacheHint.ts"
+import type { GraphqlRequest } from "../GraphqlRequest.ts"
+import * as Application from "./application.ts"
+import type { Field } from "./field.ts"
 import * as Lean from "./lean.ts"
+import { Policy } from "./policy.ts"
 import * as Shown from "./shown.ts"
-import * as TraceParent from "./traceparent.ts"
 
-/** What the operations of one application share. */
-export interface Application {
-  readonly managed: ManagedRuntime.ManagedRuntime<never, unknown>
-  readonly perOperation: PerOperation | undefined
-  lean: Lean.Lean | undefined
-}
-
-export type PerOperation = Layer.Layer<never, unknown, never> | Effect.Effect<Context.Context<never>, unknown, never>
-
-/** Where a context value keeps its run. */
+/** Where a context value keeps its run. Enumerable there, since servers copy context values. */
 export const RunId: unique symbol = Symbol.for("@wellspring/graphql/Run")
 
 /** What graphql-js gets as the root value of a subscription's event. */
@@ -53,26 +45,41 @@ export const runOf = (contextValue: unknown, info: GraphQLResolveInfo): Run | un
 type State =
   | { readonly _tag: "Idle" }
   | { readonly _tag: "Opening"; readonly opened: Promise<unknown> }
-  | { readonly _tag: "Open"; readonly runtime: Runtime.Runtime<never>; readonly operation: Operation.Service }
+  | { readonly _tag: "Open"; readonly opened: Application.Opened }
   | { readonly _tag: "Failed"; readonly cause: Cause.Cause<unknown> }
   | { readonly _tag: "Ended" }
 
 const idle: State = { _tag: "Idle" }
 const ended: State = { _tag: "Ended" }
 
+type Answer = Exit.Exit<unknown, unknown>
+
 export class Run {
-  readonly application: Application
+  readonly application: Application.Application
   readonly request: GraphqlRequest["Type"]
+  /** What hints of directives say of the response. */
+  readonly hinted = new Policy()
+  /** Effects that resolvers returned, by field. Counted in development only. */
+  readonly counts: Map<string, number> | undefined
+  /** Calls to upstreams that fields made by themselves, by field. Counted in development only. */
+  readonly calls: Map<string, number> | undefined
+  /** The variables of its execution, by which hints of resolvers are found. */
+  variableValues: object | undefined
   private readonly parent: Run | undefined
   private state: State = idle
+  private lastOpened: Application.Opened | undefined
   private scope: Scope.CloseableScope | undefined
   /** What to do for each field still waiting, when the run ends before its answer. */
   private readonly waiting = new Set<() => void>()
+  /** Fields whose answers nobody has said may be kept. */
+  private readonly unaccounted: Array<GraphQLResolveInfo> = []
 
-  constructor(application: Application, request: GraphqlRequest["Type"], parent?: Run) {
+  constructor(application: Application.Application, request: GraphqlRequest["Type"], parent?: Run) {
     this.application = application
     this.request = request
     this.parent = parent
+    this.counts = application.isDevelopment ? new Map() : undefined
+    this.calls = application.isDevelopment ? new Map() : undefined
   }
 
   /** A run of its own for one event of a subscription, with the subscription's services. */
@@ -80,73 +87,99 @@ export class Run {
     return new Run(this.application, this.request, this)
   }
 
-  /** The Operation, once a field has needed it. */
+  /** The Operation, once a field has needed it. Its account stays readable after the end. */
   get operation(): Operation.Service | undefined {
-    return this.state._tag === "Open" ? this.state.operation : undefined
+    return this.lastOpened?.operation
   }
 
+  /** Whether every field's answer came with a lifetime, or with a hint. */
+  get isAccounted(): boolean {
+    return this.unaccounted.every(CacheHint.isHinted)
+  }
+
+  // Fields
+
   /** What a resolver returned, as graphql-js takes it: a value when it is at hand, else a Promise. */
-  settle(answer: unknown, info: GraphQLResolveInfo): unknown {
-    if (typeof answer !== "object" || answer === null) return answer
-    if (Effect.EffectTypeId in answer) return this.runEffect(answer as Effect.Effect<unknown, unknown>, info)
-    if (isThenable(answer)) {
-      return answer.then(
-        (value) => this.settle(value, info),
-        (thrown) => this.thrown(thrown, info)
-      )
-    }
-    return answer
+  settle(answer: unknown, info: GraphQLResolveInfo, field: Field): unknown {
+    this.variableValues = info.variableValues
+    if (field.hint !== undefined) this.hinted.restrict(field.hint)
+    if (typeof answer !== "object" || answer === null) return this.value(answer, info, field)
+    if (isEffect(answer)) return this.effect(answer, info, field)
+    if (!isThenable(answer)) return this.value(answer, info, field)
+    this.unaccount(info, field)
+    return answer.then(
+      (value) => (isEffect(value) ? this.effect(value, info, field) : value),
+      (thrown) => this.throw(thrown, info)
+    )
   }
 
   /** Turns whatever a resolver threw into what the client may see, and throws that. */
-  thrown(thrown: unknown, info: GraphQLResolveInfo): never {
-    throw Shown.fromThrown(thrown, (effect) => this.report(effect), info)
+  throw(thrown: unknown, info: GraphQLResolveInfo): never {
+    throw Shown.fromThrown(thrown, info, this.report)
   }
 
   /** What the client may see of a failure; the rest goes to the log. */
   shown(cause: Cause.Cause<unknown>, info: GraphQLResolveInfo): unknown {
-    return Shown.fromCause(cause, (effect) => this.report(effect), info)
+    return Shown.fromCause(cause, info, this.report)
   }
 
   /** Forgets what was read, before and after a mutation's field. */
   beginEpoch(): void {
-    if (this.state._tag === "Open") Operation.beginEpoch(this.state.operation)
+    if (this.state._tag === "Open") Operation.beginEpoch(this.state.opened.operation)
   }
 
-  runEffect(effect: Effect.Effect<unknown, unknown>, info: GraphQLResolveInfo): unknown {
-    if (Exit.isExit(effect)) return this.unwrap(effect, info)
-    if (Option.isOption(effect)) return Option.getOrNull(effect)
+  /** A value at the root may come from anywhere; further down it comes from its parent. */
+  private value(value: unknown, info: GraphQLResolveInfo, field: Field): unknown {
+    if (field.isRoot) this.unaccount(info, field)
+    return value
+  }
+
+  private unaccount(info: GraphQLResolveInfo, field: Field): void {
+    if (field.hint?.maxAge === undefined) this.unaccounted.push(info)
+  }
+
+  private effect(effect: Effect.Effect<unknown, unknown>, info: GraphQLResolveInfo, field: Field): unknown {
+    if (Exit.isExit(effect)) return this.value(this.unwrap(effect, info), info, field)
+    if (Option.isOption(effect)) return this.value(Option.getOrNull(effect), info, field)
     const state = this.state._tag === "Idle" ? this.open(info) : this.state
     switch (state._tag) {
       case "Open":
+        this.counts?.set(field.coordinate, (this.counts.get(field.coordinate) ?? 0) + 1)
         return Fiberless.isFiberless(effect)
-          ? this.start(effect, state.runtime, info)
-          : this.fork(effect, state.runtime, info)
+          ? this.start(effect, state.opened, info, field)
+          : this.fork(effect, state.opened, info, field)
       case "Opening":
-        return state.opened.then(() => this.runEffect(effect, info))
+        return state.opened.then(() => this.effect(effect, info, field))
       case "Failed":
-        throw Shown.fromCause(state.cause, (report) => this.report(report), info)
+        throw Shown.fromCause(state.cause, info, this.report)
       default:
-        throw Shown.cancelled()
+        throw Shown.cancelled(info)
     }
   }
 
+  /** Asks by callback: no fiber is started for it here. It reports what it reads to the Operation by itself. */
   private start(
     effect: Fiberless.Fiberless<unknown, unknown>,
-    runtime: Runtime.Runtime<never>,
-    info: GraphQLResolveInfo
+    { runtime, tracing }: Application.Opened,
+    info: GraphQLResolveInfo,
+    field: Field
   ): unknown {
-    let resume: (exit: Exit.Exit<unknown, unknown>) => void = () => {}
-    const started = effect[Fiberless.TypeId](runtime.context, (exit) => resume(exit))
-    if (typeof started !== "function") return this.unwrap(started, info)
+    const span = tracing === undefined ? undefined : begin(tracing, info, field)
+    let resume: (exit: Answer) => void = () => {}
+    const started = effect[Fiberless.TypeId](within(runtime.context, span), (exit) => resume(exit))
+    if (typeof started !== "function") {
+      finish(tracing, span, started)
+      return this.unwrap(started, info)
+    }
     return new Promise((resolve, reject) => {
       const leave = () => {
         started()
-        reject(Shown.cancelled())
+        reject(Shown.cancelled(info))
       }
       this.waiting.add(leave)
       resume = (exit) => {
         this.waiting.delete(leave)
+        finish(tracing, span, exit)
         this.complete(exit, resolve, reject, info)
       }
     })
@@ -154,56 +187,69 @@ export class Run {
 
   private fork(
     effect: Effect.Effect<unknown, unknown>,
-    runtime: Runtime.Runtime<never>,
-    info: GraphQLResolveInfo
+    { operation, runtime, tracing }: Application.Opened,
+    info: GraphQLResolveInfo,
+    field: Field
   ): unknown {
-    const fiber = Runtime.runFork(runtime, effect, { scheduler: Lean.scheduler })
+    const span = tracing === undefined ? undefined : begin(tracing, info, field)
+    const fiber = Runtime.runFork(
+      span === undefined ? runtime : Runtime.make({ ...runtime, context: within(runtime.context, span) }),
+      effect,
+      { scheduler: Lean.scheduler }
+    )
+    const settled = (exit: Answer) => {
+      finish(tracing, span, exit)
+      this.unaccount(info, field)
+    }
     const exit = fiber.unsafePoll()
-    if (exit !== null) return this.unwrap(exit, info)
-    const done = this.hold()
+    if (exit !== null) {
+      settled(exit)
+      return this.unwrap(exit, info)
+    }
+    const release = Operation.busy(operation)
     return new Promise((resolve, reject) => {
       const interrupt = () => fiber.unsafeInterruptAsFork(FiberId.none)
       this.waiting.add(interrupt)
       fiber.addObserver((exit) => {
         this.waiting.delete(interrupt)
-        done()
+        release()
+        settled(exit)
         this.complete(exit, resolve, reject, info)
       })
     })
   }
 
-  /** Tells the Operation that something which may load more is running. */
-  private hold(): () => void {
-    return this.state._tag === "Open" ? Operation.busy(this.state.operation) : () => {}
-  }
-
   private complete(
-    exit: Exit.Exit<unknown, unknown>,
+    exit: Answer,
     resolve: (value: unknown) => void,
     reject: (error: unknown) => void,
     info: GraphQLResolveInfo
   ): void {
     if (Exit.isSuccess(exit)) resolve(unwrapOption(exit.value))
-    else reject(Shown.fromCause(exit.cause, (effect) => this.report(effect), info))
+    else reject(this.shown(exit.cause, info))
   }
 
-  private unwrap(exit: Exit.Exit<unknown, unknown>, info: GraphQLResolveInfo): unknown {
+  private unwrap(exit: Answer, info: GraphQLResolveInfo): unknown {
     if (Exit.isSuccess(exit)) return unwrapOption(exit.value)
-    throw Shown.fromCause(exit.cause, (effect) => this.report(effect), info)
+    throw this.shown(exit.cause, info)
   }
 
   /** Runs an effect that no one waits for, with the application's loggers. */
-  private report(effect: Effect.Effect<void>): void {
-    if (this.state._tag === "Open") Runtime.runFork(this.state.runtime, effect)
+  readonly report = (effect: Effect.Effect<void>): void => {
+    if (this.lastOpened !== undefined) Runtime.runFork(this.lastOpened.runtime, effect)
     else this.application.managed.runFork(effect)
   }
 
+  // From opening to end
+
   /** Builds what this operation needs; at once when nothing of it has to wait. */
-  open(info: GraphQLResolveInfo): State {
+  private open(info: GraphQLResolveInfo): State {
     const scope = Effect.runSync(Scope.make())
     this.scope = scope
-    const building = this.parent === undefined ? this.build(info) : this.parent.buildEvent(info)
-    const fiber = this.application.managed.runFork(Scope.extend(building, scope), { scheduler: Lean.scheduler })
+    const { application, parent, request } = this
+    const building =
+      parent === undefined ? Application.open(application, request, info) : parent.openChild(application, info)
+    const fiber = application.managed.runFork(Scope.extend(building, scope), { scheduler: Lean.scheduler })
     const exit = fiber.unsafePoll()
     if (exit !== null) return this.opened(exit)
     const opened = new Promise<void>((resolve) => {
@@ -219,79 +265,26 @@ export class Run {
     return this.state
   }
 
-  private opened(exit: Exit.Exit<Opened, unknown>): State {
-    if (this.state._tag !== "Ended") {
-      this.state = Exit.isSuccess(exit)
-        ? { _tag: "Open", runtime: exit.value.runtime, operation: exit.value.operation }
-        : { _tag: "Failed", cause: exit.cause }
-    }
+  private opened(exit: Exit.Exit<Application.Opened, unknown>): State {
+    if (this.state._tag === "Ended") return this.state
+    if (Exit.isSuccess(exit)) this.lastOpened = exit.value
+    this.state = Exit.isSuccess(exit) ? { _tag: "Open", opened: exit.value } : { _tag: "Failed", cause: exit.cause }
     return this.state
   }
 
-  private build(info: GraphQLResolveInfo): Effect.Effect<Opened, unknown, Scope.Scope> {
-    return Effect.gen(this, function* () {
-      const own = yield* Effect.runtime<never>()
-      const span = yield* Effect.makeSpanScoped(info.operation.operation, {
-        kind: "server",
-        captureStackTrace: false,
-        ...Option.match(TraceParent.parse(this.request.header("traceparent")), {
-          onNone: () => ({}),
-          onSome: (parent) => ({ parent })
-        }),
-        attributes: {
-          "graphql.operation.type": info.operation.operation,
-          ...(info.operation.name !== undefined && { "graphql.operation.name": info.operation.name.value })
-        }
-      })
-      const base = own.context.pipe(
-        Context.add(GraphqlRequest, this.request),
-        Context.add(Tracer.ParentSpan, span)
-      ) as Context.Context<never>
-      const context = yield* this.provide(base)
-      return yield* this.begin(own, context)
-    })
-  }
-
-  private provide(base: Context.Context<never>): Effect.Effect<Context.Context<never>, unknown, Scope.Scope> {
-    const given = this.application.perOperation
-    if (given === undefined) return Effect.succeed(base)
-    const building: Effect.Effect<Context.Context<never>, unknown, Scope.Scope> = isLayer(given)
-      ? Effect.flatMap(Effect.scope, (scope) => Layer.buildWithScope(given, scope))
-      : given
-    return Effect.map(
-      Effect.mapInputContext(building, (scoped: Context.Context<Scope.Scope>) => Context.merge(base, scoped)),
-      (services) => Context.merge(base, services)
-    )
-  }
-
-  private begin(
-    own: Runtime.Runtime<never>,
-    context: Context.Context<never>
-  ): Effect.Effect<Opened, never, Scope.Scope> {
-    const lean = this.application.lean ?? Lean.from(own)
-    this.application.lean = lean
-    return Effect.map(
-      Effect.mapInputContext(Operation.make(), (scoped: Context.Context<Scope.Scope>) =>
-        Context.merge(context, scoped)
-      ),
-      (operation) => ({
-        operation,
-        runtime: Lean.withContext(lean, Context.add(context, Operation.Operation, operation)) as Runtime.Runtime<never>
-      })
-    )
-  }
-
-  /** An event's services are those of its subscription, with an Operation of its own. */
-  private buildEvent(info: GraphQLResolveInfo): Effect.Effect<Opened, unknown, Scope.Scope> {
+  private openChild(
+    application: Application.Application,
+    info: GraphQLResolveInfo
+  ): Effect.Effect<Application.Opened, unknown, Scope.Scope> {
     return Effect.suspend(() => {
       const state = this.state._tag === "Idle" ? this.open(info) : this.state
       switch (state._tag) {
         case "Open":
-          return Effect.flatMap(Effect.runtime<never>(), (own) => this.begin(own, state.runtime.context))
+          return Application.openEvent(application, state.opened)
         case "Opening":
           return Effect.zipRight(
             Effect.promise(() => state.opened),
-            this.buildEvent(info)
+            this.openChild(application, info)
           )
         case "Failed":
           return Effect.failCause(state.cause)
@@ -317,17 +310,26 @@ export class Run {
     for (const stop of [...this.waiting]) stop()
     this.waiting.clear()
     if (this.scope === undefined) return Promise.resolve()
-    return this.application.managed.runPromise(Scope.close(this.scope, Exit.void))
+    const runtime = this.lastOpened?.runtime ?? Runtime.defaultRuntime
+    const fiber = Runtime.runFork(runtime, Scope.close(this.scope, Exit.void), { scheduler: Lean.scheduler })
+    if (fiber.unsafePoll() !== null) return Promise.resolve()
+    return new Promise((resolve) => fiber.addObserver(() => resolve()))
   }
-}
-
-const isLayer = (given: PerOperation): given is Layer.Layer<never, unknown> => Layer.isLayer(given)
-
-interface Opened {
-  readonly operation: Operation.Service
-  readonly runtime: Runtime.Runtime<never>
 }
 
 const unwrapOption = (value: unknown): unknown => (Option.isOption(value) ? Option.getOrNull(value) : value)
 
+/** An Effect of a resolver: whatever it needs, the compiler has seen to. */
+const isEffect = (value: unknown): value is Effect.Effect<unknown, unknown> => Effect.isEffect(value)
+
 const isThenable = (value: object): value is PromiseLike<unknown> => "then" in value && typeof value.then === "function"
+
+const begin = (tracing: Application.Tracing, info: GraphQLResolveInfo, field: Field): Tracer.Span =>
+  Application.fieldSpan(tracing, field.coordinate, responsePathAsArray(info.path).join("."))
+
+const finish = (tracing: Application.Tracing | undefined, span: Tracer.Span | undefined, exit: Answer): void => {
+  if (tracing !== undefined) span?.end(tracing.clock.unsafeCurrentTimeNanos(), exit)
+}
+
+const within = (context: Context.Context<never>, span: Tracer.Span | undefined): Context.Context<never> =>
+  span === undefined ? context : (Context.add(context, Tracer.ParentSpan, span) as Context.Context<never>)

@@ -12,39 +12,58 @@ import {
   defaultFieldResolver,
   type GraphQLField,
   type GraphQLFieldResolver,
+  type GraphQLObjectType,
   type GraphQLResolveInfo,
   type GraphQLSchema,
   isObjectType
 } from "graphql"
+import * as Field from "./field.ts"
+import type { Hint } from "./policy.ts"
+import * as Reference from "./reference.ts"
 import { type Run, runOf, SubscriptionEvent } from "./run.ts"
 
 type Resolve = GraphQLFieldResolver<unknown, unknown, Record<string, unknown>, unknown>
-type Field = GraphQLField<unknown, unknown>
 
 const wrapped = new WeakSet<object>()
 
-const once = (make: () => Resolve): Resolve => {
-  const resolve = make()
+const mark = (resolve: Resolve): Resolve => {
   wrapped.add(resolve)
   return resolve
 }
 
 /** Wraps every field resolver of the schema that is not wrapped yet. */
 export const schema = (schema: GraphQLSchema): GraphQLSchema => {
+  const query = schema.getQueryType()
   const mutation = schema.getMutationType()
   const subscription = schema.getSubscriptionType()
   for (const type of Object.values(schema.getTypeMap())) {
     if (!isObjectType(type) || type.name.startsWith("__")) continue
     for (const field of Object.values(type.getFields())) {
-      if (type === subscription) subscriptionField(field)
-      else if (field.resolve !== undefined && field.resolve !== defaultFieldResolver && !wrapped.has(field.resolve)) {
-        const resolve = field.resolve
-        field.resolve = once(() => (type === mutation ? mutationResolver(resolve) : resolver(resolve)))
-      }
+      const known = Field.make(type, field, type === query || type === mutation)
+      if (type === subscription) subscriptionField(field, known)
+      else objectField(field, known, type === mutation)
     }
+    Reference.wrap(type, (resolve) => reference(resolve, type))
   }
   return schema
 }
+
+const objectField = (field: GraphQLField<unknown, unknown>, known: Field.Field, isMutation: boolean): void => {
+  const resolve = field.resolve ?? defaultFieldResolver
+  if (wrapped.has(resolve)) return
+  if (resolve !== defaultFieldResolver) {
+    const ours = resolver(resolve, known)
+    field.resolve = mark(isMutation ? mutationResolver(ours) : ours)
+  } else if (known.hint !== undefined) field.resolve = mark(hinting(known.hint))
+}
+
+/** A plain property that a directive says something about. */
+const hinting =
+  (hint: Hint): Resolve =>
+  (parent, args, contextValue, info) => {
+    runOf(contextValue, info)?.hinted.restrict(hint)
+    return defaultFieldResolver(parent, args, contextValue, info)
+  }
 
 const outside = (field: string): Error =>
   new Error(
@@ -53,31 +72,42 @@ const outside = (field: string): Error =>
   )
 
 const resolver =
-  (resolve: Resolve): Resolve =>
+  (resolve: Resolve, field: Field.Field): Resolve =>
   (parent, args, contextValue, info) => {
     const run = runOf(contextValue, info)
-    if (run === undefined) return unattended(resolve(parent, args, contextValue, info), info)
+    if (run === undefined) return unattended(resolve(parent, args, contextValue, info), field)
     let answer: unknown
     try {
       answer = resolve(parent, args, contextValue, info)
     } catch (thrown) {
-      return run.thrown(thrown, info)
+      return run.throw(thrown, info)
     }
-    return run.settle(answer, info)
+    return run.settle(answer, info, field)
   }
 
-const unattended = (answer: unknown, info: GraphQLResolveInfo): unknown => {
-  if (Effect.isEffect(answer)) throw outside(`${info.parentType.name}.${info.fieldName}`)
+const unattended = (answer: unknown, field: Field.Field): unknown => {
+  if (Effect.isEffect(answer)) throw outside(field.coordinate)
   return answer
 }
 
+/** A federation entity's `__resolveReference`, which the server's `_entities` field calls for each reference. */
+const reference = (resolve: Reference.Resolve, type: GraphQLObjectType): Reference.Resolve => {
+  const field: Field.Field = { coordinate: `${type.name}.__resolveReference`, hint: undefined, isRoot: true }
+  return (reference, contextValue, info) => {
+    const run = runOf(contextValue, info)
+    const answer = resolve(reference, contextValue, info)
+    if (run === undefined) return unattended(answer, field)
+    return Reference.named(run.settle(answer, info, field), type.name)
+  }
+}
+
 /** The fields of a mutation run one after another, and each sees what those before it wrote. */
-const mutationResolver = (resolve: Resolve): Resolve => {
-  const inner = resolver(resolve)
-  return (parent, args, contextValue, info) => {
+const mutationResolver =
+  (resolve: Resolve): Resolve =>
+  (parent, args, contextValue, info) => {
     const run = runOf(contextValue, info)
     run?.beginEpoch()
-    const answer = inner(parent, args, contextValue, info)
+    const answer = resolve(parent, args, contextValue, info)
     if (!(answer instanceof Promise)) {
       run?.beginEpoch()
       return answer
@@ -87,36 +117,32 @@ const mutationResolver = (resolve: Resolve): Resolve => {
       return value
     })
   }
-}
 
-const subscriptionField = (field: Field): void => {
+const subscriptionField = (field: GraphQLField<unknown, unknown>, known: Field.Field): void => {
   if (field.subscribe !== undefined && !wrapped.has(field.subscribe)) {
-    const subscribe = field.subscribe
-    field.subscribe = once(() => subscriber(subscribe))
+    field.subscribe = mark(subscriber(field.subscribe, known))
   }
   const resolve = field.resolve ?? defaultFieldResolver
   if (wrapped.has(resolve)) return
-  const ofEvent = resolver(resolve)
-  field.resolve = once(() => (parent, args, contextValue, info) => {
-    if (!(parent instanceof SubscriptionEvent)) return ofEvent(parent, args, contextValue, info)
-    return field.resolve === undefined || resolve === defaultFieldResolver
-      ? parent.value
-      : ofEvent(parent.value, args, contextValue, info)
+  const ofEvent = resolve === defaultFieldResolver ? undefined : resolver(resolve, known)
+  field.resolve = mark((parent, args, contextValue, info) => {
+    if (!(parent instanceof SubscriptionEvent)) return (ofEvent ?? resolve)(parent, args, contextValue, info)
+    return ofEvent === undefined ? parent.value : ofEvent(parent.value, args, contextValue, info)
   })
 }
 
 const subscriber =
-  (subscribe: Resolve): Resolve =>
+  (subscribe: Resolve, field: Field.Field): Resolve =>
   (parent, args, contextValue, info) => {
     const run = runOf(contextValue, info)
     const answer = subscribe(parent, args, contextValue, info)
-    return run === undefined ? unattended(answer, info) : events(run, answer, info)
+    return run === undefined ? unattended(answer, field) : events(run, answer, info, field)
   }
 
-const events = async (run: Run, answer: unknown, info: GraphQLResolveInfo): Promise<unknown> => {
-  const source = await run.settle(answer, info)
+const events = async (run: Run, answer: unknown, info: GraphQLResolveInfo, field: Field.Field): Promise<unknown> => {
+  const source = await run.settle(answer, info, field)
   if (!isStream(source)) return source
-  const runtime = (await run.settle(Effect.runtime<never>(), info)) as Runtime.Runtime<never>
+  const runtime = (await run.settle(Effect.runtime<never>(), info, field)) as Runtime.Runtime<never>
   const shown = Stream.catchAllCause(source, (cause) => Stream.fail(run.shown(cause, info)))
   return iterate(run, Stream.toAsyncIterableRuntime(shown, runtime))
 }
