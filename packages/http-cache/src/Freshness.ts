@@ -50,9 +50,10 @@ export const dateOf = (headers: Message.Fields, responseTime: number): number =>
  * Dates have whole seconds, so the apparent age is counted in those.
  *
  * [1]: https://www.rfc-editor.org/rfc/rfc9111#section-4.2.3
+ *
+ * @param date what {@link dateOf} says of the response
  */
-export const initialAge = (headers: Message.Fields, times: Times): number => {
-  const date = dateOf(headers, times.responseTime)
+export const initialAge = (headers: Message.Fields, times: Times, date: number): number => {
   const arrival = date === times.responseTime ? date : Math.floor(times.responseTime / 1000) * 1000
   const apparent = Math.max(0, arrival - date)
   const delay = Math.max(0, times.responseTime - times.requestTime)
@@ -66,20 +67,18 @@ export const initialAge = (headers: Message.Fields, times: Times): number => {
  * before `Expires` less `Date`; of several `Expires` that differ none is valid,
  * and an invalid one has passed. A lifetime is guessed only where none is given.
  *
- * @param targeted whether `directives` come from a field that replaces `Expires` too
+ * @param of `targeted`: whether `directives` come from a field that replaces `Expires` too; `date`: what {@link dateOf} says
  */
 export const lifetime = (
   policy: Policy,
   response: Message.ResponseHead,
   directives: CacheControl.ResponseDirectives,
-  shared: boolean,
-  targeted: boolean,
-  responseTime: number
+  of: { readonly shared: boolean; readonly targeted: boolean; readonly date: number; readonly responseTime: number }
 ): Lifetime => {
   const { headers } = response
+  const { date, responseTime, shared, targeted } = of
   if (shared && directives.sMaxage >= 0) return { _tag: "Explicit", length: directives.sMaxage * 1000 }
   if (directives.maxAge >= 0) return { _tag: "Explicit", length: directives.maxAge * 1000 }
-  const date = dateOf(headers, responseTime)
   const expires = targeted ? [] : Message.lines(headers, "expires")
   if (expires.length > 0) {
     const [first = ""] = expires
@@ -88,7 +87,8 @@ export const lifetime = (
   }
   if (!isHeuristic(response.status) && (directives.flags & CacheControl.PUBLIC) === 0) return none
   if (policy.lifetimes.whenMissing !== undefined) return { _tag: "Heuristic", length: policy.lifetimes.whenMissing }
-  const modified = HttpDate.parse(Message.line(headers, "last-modified") ?? "", responseTime)
+  const lastModified = Message.line(headers, "last-modified")
+  const modified = lastModified === undefined ? Number.NaN : HttpDate.parse(lastModified, responseTime)
   return modified < date
     ? {
         _tag: "Heuristic",

@@ -24,8 +24,14 @@
  */
 export const parse = (text: string, now: number): number => {
   if (text.length < 24 || text.length > 33) return Number.NaN
+  // Most responses that come together were made within the same second.
+  if (text === lastFixdate) return lastInstant
   const imf = imfFixdate.exec(text)
-  if (imf !== null) return instant(imf[3], imf[2], imf[1], imf[4], imf[5], imf[6])
+  if (imf !== null) {
+    lastInstant = instant(imf[3], imf[2], imf[1], imf[4], imf[5], imf[6])
+    lastFixdate = text
+    return lastInstant
+  }
   const old = rfc850.exec(text)
   if (old !== null) {
     const century = Math.floor(new Date(now).getUTCFullYear() / 100) * 100
@@ -44,6 +50,9 @@ export const parse = (text: string, now: number): number => {
 
 /** Writes an instant as an IMF-fixdate, whole seconds, rounded down. */
 export const format = (instant: number): string => new Date(instant).toUTCString()
+
+let lastFixdate = ""
+let lastInstant = Number.NaN
 
 const months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 const month = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"

@@ -149,7 +149,9 @@ export const make = (policy: Policy, response: Message.ResponseHead, times: Fres
   const { flags } = directives
   const refused = refusal(directives, status, shared, basis.credentials)
   if (refused !== undefined) return discard(refused)
-  const given = Freshness.lifetime(policy, response, directives, shared, targeted, times.responseTime)
+  const date = Freshness.dateOf(headers, times.responseTime)
+  const { responseTime } = times
+  const given = Freshness.lifetime(policy, response, directives, { shared, targeted, date, responseTime })
   const isPrivate = !shared && (flags & CacheControl.PRIVATE) !== 0
   const permitted =
     given._tag === "Explicit" ||
@@ -157,7 +159,7 @@ export const make = (policy: Policy, response: Message.ResponseHead, times: Fres
   if (!permitted) return discard("lifetime")
   const entryFlags = flagsOf(directives, status, shared) | (given._tag === "Heuristic" ? Entry.HEURISTIC : 0)
   const adjusted = adjust(policy, given, status, entryFlags | (response.decoded ? Entry.DECODED : 0))
-  const entry = entryOf(policy, response, times, basis, directives, adjusted)
+  const entry = entryOf(policy, response, times, basis, directives, { ...adjusted, date })
   const useful =
     Entry.hasValidator(entry) ||
     ((entry.flags & Entry.ALWAYS_VALIDATE) === 0 &&
@@ -209,6 +211,9 @@ const flagsOf = ({ flags, sMaxage }: CacheControl.ResponseDirectives, status: nu
   return result
 }
 
+/** 2³¹ seconds, the longest RFC 9111 §1.2.2 has use for. */
+const longest = 2_147_483_648_000
+
 interface Adjusted {
   readonly lifetime: number
   readonly flags: number
@@ -218,14 +223,14 @@ interface Adjusted {
 const adjust = (policy: Policy, given: Freshness.Lifetime, status: number, flags: number): Adjusted => {
   const { assumeFresh, atLeast, atMost } = policy.lifetimes
   if (assumeFresh !== undefined && Freshness.isHeuristic(status) && status < 400) {
-    return { lifetime: assumeFresh, flags: flags & ~Entry.ALWAYS_VALIDATE }
+    return { lifetime: Math.min(assumeFresh, longest), flags: flags & ~Entry.ALWAYS_VALIDATE }
   }
   let lifetime = given.length
   // Longer than the origin said is stale, which the caller may allow and the origin may forbid (§4.2.4).
   if (atLeast !== undefined && Freshness.isHeuristic(status) && (flags & Entry.NEVER_STALE) === 0)
     lifetime = Math.max(lifetime, atLeast)
   if (atMost !== undefined) lifetime = Math.min(lifetime, atMost)
-  return { lifetime, flags }
+  return { lifetime: Math.min(lifetime, longest), flags }
 }
 
 const entryOf = (
@@ -234,10 +239,10 @@ const entryOf = (
   times: Freshness.Times,
   basis: Basis,
   directives: CacheControl.ResponseDirectives,
-  { flags, lifetime }: Adjusted
+  { date, flags, lifetime }: Adjusted & { readonly date: number }
 ): Entry.Entry => {
   const { headers } = response
-  const initialAge = Freshness.initialAge(headers, times)
+  const initialAge = Freshness.initialAge(headers, times, date)
   const freshUntil = times.responseTime + lifetime - initialAge
   const staleFor = (seconds: number): number =>
     seconds > 0 && (flags & Entry.NEVER_STALE) === 0 ? freshUntil + seconds * 1000 : freshUntil
@@ -246,14 +251,11 @@ const entryOf = (
     scope: basis.scope,
     key: basis.key,
     status: response.status,
-    headers: StoredFields.of(headers, {
-      except: excluded(policy, directives, basis.scope),
-      date: HttpDate.format(times.responseTime)
-    }),
+    headers: StoredFields.of(headers, excluded(policy, directives, basis.scope), times.responseTime),
     vary: basis.vary,
     requestTime: times.requestTime,
     responseTime: times.responseTime,
-    date: Freshness.dateOf(headers, times.responseTime),
+    date,
     initialAge,
     lifetime,
     freshUntil,
@@ -262,7 +264,7 @@ const entryOf = (
     flags,
     etag: Message.line(headers, "etag") ?? "",
     lastModified,
-    lastModifiedTime: HttpDate.parse(lastModified, times.responseTime),
+    lastModifiedTime: lastModified === "" ? Number.NaN : HttpDate.parse(lastModified, times.responseTime),
     range: basis.range,
     rangeAsked: basis.rangeAsked
   }
@@ -276,10 +278,12 @@ const excluded = (
 ): ReadonlyArray<string> => {
   const { noCacheFields, privateFields } = directives
   if (scope === "private") return noCacheFields
-  return policy.setCookie === "drop"
-    ? [...noCacheFields, ...privateFields, "set-cookie", "set-cookie2"]
-    : [...noCacheFields, ...privateFields]
+  const kept = policy.setCookie === "keep" ? none : cookies
+  return noCacheFields.length + privateFields.length === 0 ? kept : [...noCacheFields, ...privateFields, ...kept]
 }
+
+const none: ReadonlyArray<string> = []
+const cookies: ReadonlyArray<string> = ["set-cookie", "set-cookie2"]
 
 /**
  * Settles an entry once its body has ended.

@@ -20,6 +20,8 @@ export interface Nominated {
   readonly form: "list" | "digest" | "language"
   /** `undefined` when the request did not have the field. */
   readonly value: string | undefined
+  /** The field as the request had it, in case the next one has it the same; never for a `digest`. */
+  readonly sent: string | undefined
   /** For `language`: what the response is written in, if it says so in one tag. */
   readonly language: string | undefined
 }
@@ -43,9 +45,8 @@ export const of = (policy: Policy, request: Message.Fields, response: Message.Fi
   if (lines.length === 0) return none
   const names = new Set<string>()
   for (const line of lines) {
-    for (const part of line.split(",")) {
-      const name = Message.trim(part).toLowerCase()
-      if (name === "") continue
+    for (const member of Message.members(line)) {
+      const name = member.toLowerCase()
       if (name === "*" || !Message.isToken(name) || names.size === mostFields) return undefined
       names.add(name)
     }
@@ -55,7 +56,8 @@ export const of = (policy: Policy, request: Message.Fields, response: Message.Fi
     .map((name) => {
       const form = formOf(policy, name)
       const language = form === "language" ? Language.single(Message.line(response, "content-language")) : undefined
-      return { name, form, value: valueOf(policy, form, request, name), language }
+      const line = Message.line(request, name)
+      return { name, form, value: valueOf(policy, form, line), sent: form === "digest" ? undefined : line, language }
     })
 }
 
@@ -63,12 +65,10 @@ export const of = (policy: Policy, request: Message.Fields, response: Message.Fi
 export const matches = (policy: Policy, vary: Vary, request: Message.Fields): boolean => {
   for (let i = 0; i < vary.length; i++) {
     const nominated = vary[i] as Nominated
-    const value = request[nominated.name]
-    // What comes from the wire is mostly in normal form already.
-    if (nominated.form === "list" && value === nominated.value) continue
-    if (nominated.value === valueOf(policy, nominated.form, request, nominated.name)) continue
-    if (nominated.language !== undefined && typeof value === "string" && Language.prefers(value, nominated.language))
-      continue
+    const line = Message.line(request, nominated.name)
+    if (line === nominated.sent && (line !== undefined || nominated.value === undefined)) continue
+    if (nominated.value === valueOf(policy, nominated.form, line)) continue
+    if (nominated.language !== undefined && line !== undefined && Language.prefers(line, nominated.language)) continue
     return false
   }
   return true
@@ -81,13 +81,7 @@ const formOf = (policy: Policy, name: string): Nominated["form"] =>
       ? "language"
       : "list"
 
-const valueOf = (
-  policy: Policy,
-  form: Nominated["form"],
-  request: Message.Fields,
-  name: string
-): string | undefined => {
-  const line = Message.line(request, name)
+const valueOf = (policy: Policy, form: Nominated["form"], line: string | undefined): string | undefined => {
   if (line === undefined) return undefined
   const list = Message.members(line).join(",")
   return form === "digest" ? policy.digest(list) : form === "language" ? Language.normalize(list) : list

@@ -128,12 +128,14 @@ describe("age", () => {
 
   it("RFC 9111 §4.2.3: corrects for time in transit and for what Date tells", () => {
     const times = { requestTime: now - 3000, responseTime: now }
-    assert.strictEqual(Freshness.initialAge({ date: date(0) }, times), 3000)
-    assert.strictEqual(Freshness.initialAge({ date: date(0), age: "10" }, times), 13_000)
-    assert.strictEqual(Freshness.initialAge({ date: date(-60), age: "10" }, times), 60_000)
-    assert.strictEqual(Freshness.initialAge({ date: date(60) }, times), 3000)
-    assert.strictEqual(Freshness.initialAge({}, times), 3000)
-    assert.strictEqual(Freshness.initialAge({ date: "then" }, times), 3000)
+    const arrived = (headers: Record<string, string>) =>
+      Freshness.initialAge(headers, times, Freshness.dateOf(headers, now))
+    assert.strictEqual(arrived({ date: date(0) }), 3000)
+    assert.strictEqual(arrived({ date: date(0), age: "10" }), 13_000)
+    assert.strictEqual(arrived({ date: date(-60), age: "10" }), 60_000)
+    assert.strictEqual(arrived({ date: date(60) }), 3000)
+    assert.strictEqual(arrived({}), 3000)
+    assert.strictEqual(arrived({ date: "then" }), 3000)
   })
 
   it("grows in the store, in whole seconds", () => {
