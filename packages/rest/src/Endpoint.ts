@@ -339,3 +339,5 @@ export const path = Path.path
 export const param = Path.param
 /** A parameter of any number of segments; see {@link Path.segments}. */
 export const segments = Path.segments
+
+export { batched, priming } from "./Batched.ts"

@@ -297,3 +297,5 @@ export const toPromises = <E, R>(source: Service<E, R>, context: Context.Context
       throw error
     })
 })
+
+export { type FromApi, type FromEndpoint, type FromGroup, fromApi } from "./FromApi.ts"

@@ -1,6 +1,7 @@
 /** What a response tells of the cache it came through, and for how long it may be kept. */
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Decoded from "@wellspring/http-cache/Decoded"
+import type { Outcome } from "@wellspring/http-cache/Outcome"
 import type * as Operation from "@wellspring/source/Operation"
 import type * as Exit from "effect/Exit"
 import type { Prepared } from "./prepare.ts"
@@ -25,15 +26,21 @@ type Response = HttpClientResponse.HttpClientResponse
 /** The lifetime of what may not be kept. */
 export const nothing: Operation.Lifetime = { secondsLeft: 0, scope: "private" }
 
-export const outcomeOf = (_response: Response): Operation.Outcome => "bypass"
+/** How a cache answered, on the responses of ours. */
+const told = (response: Response): Outcome | undefined => (response as { readonly outcome?: Outcome }).outcome
+
+/** How the call was answered; without a cache, every call passes it by. */
+export const outcomeOf = (response: Response): Operation.Outcome => told(response)?.outcome ?? "bypass"
 
 const seconds = (directives: string, name: string): number | undefined => {
   const found = new RegExp(`(?:^|,)\\s*${name}\\s*=\\s*"?(\\d+)"?`, "i").exec(directives)
   return found?.[1] === undefined ? undefined : Number(found[1])
 }
 
-/** The response's own lifetime, as it would be without any cache between. */
-export const lifetimeOf = (response: Response, prepared: Prepared, _now: number): Operation.Lifetime => {
+/** For how long the answer may be kept: as the cache says, or else as its own headers do. */
+export const lifetimeOf = (response: Response, prepared: Prepared): Operation.Lifetime => {
+  const outcome = told(response)
+  if (outcome !== undefined) return outcome.lifetime ?? nothing
   const directives = response.headers["cache-control"]
   if (!prepared.definition.safe || directives === undefined || /(?:^|[\s,])no-(?:store|cache)/i.test(directives))
     return nothing

@@ -353,7 +353,7 @@ export class Engine {
     const { headersAt, response } = tried.value
     const outcome = CacheLink.outcomeOf(response)
     if (operation !== undefined) {
-      Operation.recordCall(operation, { outcome, lifetime: CacheLink.lifetimeOf(response, prepared, now) })
+      Operation.recordCall(operation, { outcome, lifetime: CacheLink.lifetimeOf(response, prepared) })
     }
     if (!prepared.definition.safe && response.status < 400) table?.invalidate(prepared.url)
     const timings = { totalMillis: now - begun, headersMillis: headersAt - begun, attempts }

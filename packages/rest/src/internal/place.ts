@@ -5,6 +5,7 @@ import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import * as CacheOptions from "@wellspring/http-cache/CacheOptions"
 import * as Context from "effect/Context"
 import * as Option from "effect/Option"
+import type { Effective } from "./policy.ts"
 import type { Prepared } from "./prepare.ts"
 import { RequestAnnotations } from "./undiciTracing.ts"
 
@@ -28,26 +29,51 @@ const plain = (context: Services): Services => {
 
 const defaultMaxBodyBytes = 10_485_760
 
-export const of = (context: Services, { definition, identity, impl, policy }: Prepared): Services => {
-  let placed = plain(context)
-  if (policy.cache !== undefined || identity !== "" || definition.tags !== undefined) {
-    const outer = Context.get(placed, CacheOptions.Current)
-    const own = typeof definition.tags === "function" ? definition.tags(impl.input) : (definition.tags ?? [])
-    const tags = [...(outer.tags ?? []), ...(policy.cache?.tags ?? []), ...own]
-    placed = Context.add(placed, CacheOptions.Current, {
-      ...outer,
-      ...policy.cache,
-      tags,
-      redirect: "manual",
-      // What `prepare` set tells callers apart in the cache as well, whether or not the upstream says so with Vary.
-      ...(identity === "" ? undefined : { identity })
-    })
+/** What was placed before, by the caller's services and the policy; then by identity. */
+const placed = new WeakMap<Services, WeakMap<Effective, Map<string, Services>>>()
+const maxIdentities = 100
+
+export const of = (context: Services, prepared: Prepared): Services => {
+  const { definition, identity, policy } = prepared
+  const isPlain = policy.cache === undefined && policy.limits.maxBodyBytes === defaultMaxBodyBytes && identity === ""
+  if (definition.tags !== undefined) return make(context, prepared)
+  if (isPlain) return plain(context)
+  let byPolicy = placed.get(context)
+  if (byPolicy === undefined) {
+    byPolicy = new WeakMap()
+    placed.set(context, byPolicy)
   }
+  let byIdentity = byPolicy.get(policy)
+  if (byIdentity === undefined) {
+    byIdentity = new Map()
+    byPolicy.set(policy, byIdentity)
+  }
+  let found = byIdentity.get(identity)
+  if (found === undefined) {
+    if (byIdentity.size >= maxIdentities) byIdentity.clear()
+    found = make(context, prepared)
+    byIdentity.set(identity, found)
+  }
+  return found
+}
+
+const make = (context: Services, { definition, identity, impl, policy }: Prepared): Services => {
+  let services = plain(context)
+  const outer = Context.get(services, CacheOptions.Current)
+  const own = typeof definition.tags === "function" ? definition.tags(impl.input) : (definition.tags ?? [])
+  services = Context.add(services, CacheOptions.Current, {
+    ...outer,
+    ...policy.cache,
+    tags: [...(outer.tags ?? []), ...(policy.cache?.tags ?? []), ...own],
+    redirect: "manual",
+    // What `prepare` set tells callers apart in the cache as well, whether or not the upstream says so with Vary.
+    ...(identity === "" ? undefined : { identity })
+  })
   if (policy.limits.maxBodyBytes !== defaultMaxBodyBytes) {
     const limit = Option.some(FileSystem.Size(policy.limits.maxBodyBytes))
-    placed = Context.add(placed, HttpIncomingMessage.MaxBodySize, limit)
+    services = Context.add(services, HttpIncomingMessage.MaxBodySize, limit)
   }
-  return placed
+  return services
 }
 
 /** How often the call was sent before, as whoever called this source says. */

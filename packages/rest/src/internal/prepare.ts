@@ -71,7 +71,10 @@ export const describe = (
 ): { readonly request: HttpClientRequest.HttpClientRequest; readonly wire: Wire } | RestError.RestError => {
   const { definition, wire } = impl
   if (wire instanceof Problem) return refused(definition, wire)
-  const target = Target.resolve(definition.path, impl.input, wire.path, wire.query, base, isAllowed)
+  const target =
+    impl.location === undefined
+      ? Target.resolve(definition.path, impl.input, wire.path, wire.query, base, isAllowed)
+      : Target.locate(impl.location, base, isAllowed)
   if ("reshaped" in target) {
     return refused(definition, new Problem(definition.path.names.join(", "), "it would change the shape of the URL"))
   }

@@ -59,11 +59,14 @@ const write = (definition: Definition, input: Readonly<Record<string, unknown>>)
 export class RequestImpl extends Effectable.Class<unknown, unknown, unknown> {
   readonly definition: Definition
   readonly input: Readonly<Record<string, unknown>>
+  /** A URL given by the upstream, in place of the one the path would make; resolved and checked by the source. */
+  readonly location: string | undefined
   #wire: Wire | Problem | undefined
-  constructor(definition: Definition, input: Readonly<Record<string, unknown>>) {
+  constructor(definition: Definition, input: Readonly<Record<string, unknown>>, location?: string) {
     super()
     this.definition = definition
     this.input = input
+    this.location = location
   }
   get [TypeId](): TypeId {
     return TypeId
@@ -100,7 +103,9 @@ export class RequestImpl extends Effectable.Class<unknown, unknown, unknown> {
   }
   [Equal.symbol](that: unknown): boolean {
     if (this === that) return true
-    if (!(that instanceof RequestImpl) || that.definition !== this.definition) return false
+    if (!(that instanceof RequestImpl) || that.definition !== this.definition || that.location !== this.location) {
+      return false
+    }
     const [a, b] = [this.wire, that.wire]
     return !(a instanceof Problem) && !(b instanceof Problem) && a.identity !== undefined && a.identity === b.identity
   }

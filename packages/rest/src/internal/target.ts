@@ -62,6 +62,18 @@ export const resolve = (
   return { href: append(url.href, query) }
 }
 
+/** The URL of a link that the upstream gave: resolved against the base, and held to the allowed origins. */
+export const locate = (location: string, base: Base, isAllowed: (origin: string) => boolean): Target => {
+  if (!URL.canParse(location, base.url.href)) return { origin: "an invalid URL" }
+  const url = new URL(location, base.url)
+  if (url.protocol !== "http:" && url.protocol !== "https:") return { origin: url.protocol }
+  if (url.origin !== base.origin && !isAllowed(url.origin)) return { origin: url.host }
+  url.username = ""
+  url.password = ""
+  url.hash = ""
+  return { href: url.href }
+}
+
 const append = (href: string, query: string): string =>
   query === "" ? href : `${href}${href.includes("?") ? "&" : "?"}${query}`
 
