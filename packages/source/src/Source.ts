@@ -250,7 +250,9 @@ export const fromResolver = <Q extends Request.Request<unknown, unknown>, R, RM 
   resolver: RequestResolver.RequestResolver<Q, R>,
   options: ResolverOptions<Q, RM> = {}
 ): Source<Q, Request.Request.Success<Q>, Request.Request.Error<Q>, R | RM> =>
-  Define.viewOf(Define.fromOptions(name, options as Define.Settings, Resolver.resolveWith(resolver as never))) as never
+  Define.viewOf(
+    Define.fromOptions(name, options as Define.Settings, Resolver.resolveWith(resolver as never), Resolver.RequestEntry)
+  ) as never
 
 export const isSource = (value: unknown): value is Source<never, unknown, unknown, unknown> => value instanceof View
 

@@ -43,8 +43,6 @@ export class Batch {
   position: number | undefined = undefined
   /** Entries that take no answer from the store. */
   fresh: Set<Entry> | undefined = undefined
-  /** Told of keys that nobody wants any more. */
-  onAbandon: ((entry: Entry) => void) | undefined = undefined
   private timers: Array<() => void> | undefined = undefined
   private spans: Set<Tracer.AnySpan> | undefined = undefined
   fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
@@ -117,7 +115,7 @@ export class Batch {
   abandon(entry: Entry): void {
     this.lane.forget(entry)
     this.wanted--
-    this.onAbandon?.(entry)
+    entry.abandoned()
     if (this.wanted > 0 || this.isOpen) return
     if (this.fiber !== undefined) this.fiber.unsafeInterruptAsFork(FiberId.none)
     else if (this.isQueued) this.end()
@@ -270,20 +268,29 @@ export class Batch {
         else same.push(entry)
       }
     }
-    for (const entry of this.index.get(of(key)) ?? []) this.complete(entry, this.finished(exit))
+    const entries = this.index.get(of(key)) ?? []
+    for (const entry of entries) {
+      if (Exit.isSuccess(exit)) this.succeed(entry, exit.value)
+      else this.complete(entry, exit)
+    }
   }
 
-  /** Answers an entry, once, and remembers the answer where the source says so. */
-  complete(entry: Entry, exit: Answer): void {
-    if (entry.exit !== undefined) return
+  /** Answers an entry with a value from the resolver, unless it has an answer. */
+  succeed(entry: Entry, value: unknown): void {
+    if (entry.isAnswered) return
     if (entry.isWanted) this.wanted--
-    this.lane.answered(entry, exit, this)
-    entry.complete(exit)
+    const found = this.lane.definition.found(value)
+    this.lane.succeeded(entry, found, this)
+    entry.succeed(found)
   }
 
-  private finished(exit: Answer): Answer {
-    const { found } = this.lane.definition
-    return Exit.isSuccess(exit) ? Exit.succeed(found(exit.value)) : exit
+  /** Answers an entry, unless it has an answer. */
+  complete(entry: Entry, exit: Answer): void {
+    if (entry.isAnswered) return
+    if (entry.isWanted) this.wanted--
+    if (Exit.isSuccess(exit)) this.lane.succeeded(entry, exit.value, this)
+    else this.lane.failed(entry, exit, this)
+    entry.complete(exit)
   }
 
   private settle(exit: Exit.Exit<unknown, unknown>): void {
@@ -321,7 +328,6 @@ export class Batch {
     this.entries = []
     this.index = undefined
     this.spans = undefined
-    this.onAbandon = undefined
   }
 
   /** Lets go of every caller: the Operation has closed. */
@@ -363,9 +369,10 @@ export class Batch {
       if (read === undefined) this.malformed(`answered with ${describe(answers)}, not with a list or by key`)
       else {
         for (const entry of this.entries) {
-          if (entry.exit !== undefined) continue
+          if (entry.isAnswered) continue
           const slot = read(entry.key, entry.id)
-          this.complete(entry, slot === Answers.none ? missing(entry.key) : this.read(slot))
+          if (slot === Answers.none) this.complete(entry, missing(entry.key))
+          else this.read(entry, slot)
         }
       }
     } catch (error) {
@@ -383,12 +390,13 @@ export class Batch {
     }
     for (let i = 0; i < length; i++) {
       const entry = entries[i]
-      if (entry !== undefined) this.complete(entry, this.read(answers[i]))
+      if (entry !== undefined) this.read(entry, answers[i])
     }
   }
 
-  private read(slot: unknown): Answer {
-    return slot instanceof Answers.Failed ? Exit.fail(slot.error) : Exit.succeed(this.lane.definition.found(slot))
+  private read(entry: Entry, slot: unknown): void {
+    if (slot instanceof Answers.Failed) this.complete(entry, Exit.fail(slot.error))
+    else this.succeed(entry, slot)
   }
 }
 

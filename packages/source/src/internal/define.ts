@@ -11,6 +11,7 @@ import * as Policy from "../Policy.ts"
 import * as SourceError from "../SourceError.ts"
 import { BoundedMemo } from "./boundedMemo.ts"
 import type { Definition, Merge, Owner, ResolverView } from "./definition.ts"
+import { Entry } from "./entry.ts"
 import { Gate } from "./gate.ts"
 import * as Identity from "./identity.ts"
 import { Instruments } from "./instruments.ts"
@@ -39,7 +40,12 @@ export interface LooseOptions extends Settings {
   readonly resolve: (keys: ReadonlyArray<unknown>, view: ResolverView) => Effect.Effect<unknown, unknown>
 }
 
-export const fromOptions = (name: string, options: Settings, resolve: Definition["resolve"]): Definition => {
+export const fromOptions = (
+  name: string,
+  options: Settings,
+  resolve: Definition["resolve"],
+  entry: Definition["entry"] = Entry
+): Definition => {
   const { distinct = false, memo = { _tag: "Operation" } } = options
   const key = keyOf(options)
   const group = groupOf(options)
@@ -62,6 +68,7 @@ export const fromOptions = (name: string, options: Settings, resolve: Definition
     found: options.missing === "option" ? Option.some : identity,
     closed: undefined,
     instruments: new Instruments(name),
+    entry,
     resolve
   }
 }

@@ -6,6 +6,7 @@ import type * as Option from "effect/Option"
 import type * as Policy from "../Policy.ts"
 import type { Batch } from "./batch.ts"
 import type { BoundedMemo } from "./boundedMemo.ts"
+import type { Entry } from "./entry.ts"
 import type { Gate } from "./gate.ts"
 import type { Identity } from "./identity.ts"
 import type { Instruments } from "./instruments.ts"
@@ -36,6 +37,8 @@ export interface Definition {
   readonly found: (value: unknown) => unknown
   /** The services its batches run with, when it does not take them from its callers. */
   readonly closed: Context.Context<never> | undefined
+  /** Makes the entries of its batches, where plain ones will not do. */
+  readonly entry: typeof Entry
   readonly instruments: Instruments
   readonly resolve: (keys: ReadonlyArray<unknown>, view: ResolverView, batch: Batch) => Effect.Effect<unknown, unknown>
 }

@@ -1,62 +1,122 @@
 /** One key, wanted or remembered. */
+import * as Exit from "effect/Exit"
 import type { Batch } from "./batch.ts"
 import type { Answer, Resume } from "./definition.ts"
 
+/** A caller that waits for many entries, and reads them for itself. */
+export interface Reader {
+  readonly told: (entry: Entry) => void
+}
+
+export type Waiter = Resume | Reader
+
+/** What is in an entry's place for an answer. */
+const pending = 0
+const value = 1
+const exit = 2
+
 /**
  * A key in a batch, with those who wait for it; after the answer, what is
- * remembered of it. Most keys have one caller, which is kept without a set.
+ * remembered of it.
+ *
+ * There is one for every key of every batch, so it is small: one caller needs
+ * no set, and a value no `Exit` until somebody asks for one.
  */
 export class Entry {
-  exit: Answer | undefined = undefined
-  private first: Resume | undefined
-  private more: Set<Resume> | undefined = undefined
+  private phase: typeof pending | typeof value | typeof exit = pending
+  private answer: unknown = undefined
+  private waiters: Waiter | Set<Waiter> | undefined
   readonly id: unknown
-  readonly key: unknown
+  key: unknown
   /** The batch it travels in; none for a value that was put there. */
   readonly batch: Batch | undefined
 
-  constructor(id: unknown, key: unknown, batch: Batch | undefined, first: Resume | undefined) {
+  constructor(id: unknown, key: unknown, batch: Batch | undefined, waiter: Waiter | undefined) {
     this.id = id
     this.key = key
     this.batch = batch
-    this.first = first
+    this.waiters = waiter
+  }
+
+  get isAnswered(): boolean {
+    return this.phase !== pending
   }
 
   get isWanted(): boolean {
-    return this.first !== undefined || (this.more !== undefined && this.more.size > 0)
+    return this.waiters !== undefined
   }
 
-  join(resume: Resume): void {
-    if (this.first === undefined) this.first = resume
-    else if (this.more === undefined) this.more = new Set([resume])
-    else this.more.add(resume)
+  /** The answer, for an entry that has one. Kept, because whoever reads it may come again. */
+  get exit(): Answer {
+    if (this.phase === value) {
+      this.answer = Exit.succeed(this.answer)
+      this.phase = exit
+    }
+    return this.answer as Answer
+  }
+
+  /** Whether it was answered with a failure or a defect. */
+  get hasFailed(): boolean {
+    return this.phase === exit && Exit.isFailure(this.answer as Answer)
+  }
+
+  /** The value of an entry that has one. */
+  get value(): unknown {
+    if (this.phase === value) return this.answer
+    const answer = this.answer as Answer
+    return Exit.isSuccess(answer) ? answer.value : undefined
+  }
+
+  /** Adds a caller. One that waits already waits once. */
+  join(waiter: Waiter): void {
+    const { waiters } = this
+    if (waiters === undefined) this.waiters = waiter
+    else if (waiters instanceof Set) waiters.add(waiter)
+    else if (waiters !== waiter) this.waiters = new Set([waiters, waiter])
   }
 
   /** Takes a caller out. An entry that nobody wants any more leaves its batch. */
-  leave(resume: Resume): void {
-    if (this.exit !== undefined) return
-    if (this.first === resume) this.first = undefined
-    else if (this.more?.delete(resume) !== true) return
-    if (!this.isWanted) this.batch?.abandon(this)
+  leave(waiter: Waiter): void {
+    if (this.waiters === waiter) this.waiters = undefined
+    else if (this.waiters instanceof Set && this.waiters.delete(waiter)) {
+      if (this.waiters.size === 0) this.waiters = undefined
+    } else return
+    if (this.waiters === undefined) this.batch?.abandon(this)
   }
 
-  complete(exit: Answer): void {
-    this.exit = exit
-    const { first, more } = this
-    this.first = undefined
-    this.more = undefined
-    if (first !== undefined) tell(first, exit)
-    if (more !== undefined) for (const resume of more) tell(resume, exit)
-  }
-}
+  /** Told when nobody wants it any more, before it is answered. */
+  abandoned(): void {}
 
-/** A caller that throws must not keep the others from their answers: it is reported as what it is, uncaught. */
-const tell = (resume: Resume, exit: Answer): void => {
-  try {
-    resume(exit)
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error
-    })
+  succeed(answer: unknown): void {
+    this.phase = value
+    this.answer = answer
+    const { waiters } = this
+    this.waiters = undefined
+    if (waiters !== undefined) this.tellAll(waiters)
+  }
+
+  complete(answer: Answer): void {
+    this.phase = exit
+    this.answer = answer
+    const { waiters } = this
+    this.waiters = undefined
+    if (waiters !== undefined) this.tellAll(waiters)
+  }
+
+  private tellAll(waiters: Waiter | Set<Waiter>): void {
+    if (!(waiters instanceof Set)) this.tell(waiters)
+    else for (const waiter of waiters) this.tell(waiter)
+  }
+
+  /** A caller that throws must not keep the others from their answers: it is reported as what it is, uncaught. */
+  private tell(waiter: Waiter): void {
+    try {
+      if (typeof waiter !== "function") waiter.told(this)
+      else waiter(this.phase === value ? Exit.succeed(this.answer) : (this.answer as Answer))
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
   }
 }

@@ -33,7 +33,7 @@ export const lookUp = (
     return Effect.flatMap(store.getMany(keys), (found) => {
       entries.forEach((entry, i) => {
         const value = found[i]
-        if (value === undefined || Option.isNone(value) || entry.exit !== undefined) return
+        if (value === undefined || Option.isNone(value) || entry.isAnswered) return
         lane.hit()
         batch.complete(entry, Exit.succeed(value.value))
       })
@@ -48,9 +48,7 @@ export const keep = (batch: Batch, external: External): Effect.Effect<void> | un
   if (lane.epoch !== lane.state.epoch) return undefined
   const answered: Array<readonly [key: string, value: unknown]> = []
   for (const entry of batch.entries) {
-    if (entry.exit !== undefined && Exit.isSuccess(entry.exit) && lane.holds(entry)) {
-      answered.push([keyOf(lane, entry.id), entry.exit.value])
-    }
+    if (entry.isAnswered && !entry.hasFailed && lane.holds(entry)) answered.push([keyOf(lane, entry.id), entry.value])
   }
   if (answered.length === 0) return undefined
   const options = batch.position === undefined ? {} : { since: batch.position }

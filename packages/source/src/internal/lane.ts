@@ -4,14 +4,13 @@
  * Keys wanted of a lane gather in its open batch. Its table holds an entry for
  * each key on its way and each key remembered, so that one look answers both.
  */
-import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Exit from "effect/Exit"
 import * as SourceError from "../SourceError.ts"
 import { Batch } from "./batch.ts"
 import * as BoundedMemo from "./boundedMemo.ts"
-import type { Answer, Ask, Definition, Resume } from "./definition.ts"
-import { Entry } from "./entry.ts"
+import type { Answer, Ask, Definition } from "./definition.ts"
+import { Entry, type Waiter } from "./entry.ts"
 import type { Table } from "./identity.ts"
 import type { Tally } from "./instruments.ts"
 import type { Caller, Place, State } from "./state.ts"
@@ -41,40 +40,40 @@ export class Lane {
   }
 
   /** Begins to wait for a key. An answer at hand is returned, and nobody waits. */
-  load(caller: Caller, key: unknown, ask: Ask, resume: Resume): Answer | Entry {
+  load(caller: Caller, key: unknown, ask: Ask, waiter: Waiter): Answer | Entry {
     const { definition, state, table } = this
     state.loads++
     if (state.isClosed) return Exit.die(new SourceError.OperationClosed({ source: definition.name, key }))
     const id = definition.key.of(key)
-    if (ask.distinct) return this.enqueue(caller, id, key, ask, resume)
+    if (ask.distinct) return this.enqueue(caller, id, key, ask, waiter)
     const known = table.get(id)
     if (known !== undefined) {
-      const started = this.reuse(known, caller, ask, resume)
+      const started = this.reuse(known, caller, ask, waiter)
       if (started !== undefined) return started
     } else if (definition.bounded !== undefined && !ask.fresh) {
       const remembered = this.remembered(definition.bounded.memo, definition.bounded.acrossEpochs, id, ask)
       if (remembered !== undefined) return remembered
     }
-    const entry = this.enqueue(caller, id, key, ask, resume)
+    const entry = this.enqueue(caller, id, key, ask, waiter)
     table.set(id, entry)
     return entry
   }
 
   /** Takes the answer that is there, or joins the call that is under way, where either will do for the load. */
-  private reuse(known: Entry, caller: Caller, ask: Ask, resume: Resume): Answer | Entry | undefined {
+  private reuse(known: Entry, caller: Caller, ask: Ask, waiter: Waiter): Answer | Entry | undefined {
     const { batch } = known
     if (batch?.isOpen === true) {
       batch.widen(ask.selection)
       batch.admit(ask.policy)
       if (ask.fresh && this.definition.external !== undefined) batch.refresh(known)
     } else if (ask.fresh || !this.covers(known, ask)) return undefined
-    if (known.exit !== undefined) {
+    if (known.isAnswered) {
       this.hit()
       return known.exit
     }
     this.state.joins++
     this.tally.joins++
-    known.join(resume)
+    known.join(waiter)
     if (this.state.isTraced) batch?.link(caller.span)
     return known
   }
@@ -103,7 +102,7 @@ export class Lane {
     this.tally.hits++
   }
 
-  private enqueue(caller: Caller, id: unknown, key: unknown, ask: Ask, resume: Resume): Entry {
+  private enqueue(caller: Caller, id: unknown, key: unknown, ask: Ask, waiter: Waiter): Entry {
     const { cost, maxBatchSize } = this.definition
     if (this.open !== undefined && cost !== undefined && this.open.cost + cost.of(key) > cost.max) this.full(this.open)
     let batch = this.open
@@ -111,7 +110,7 @@ export class Lane {
       batch = new Batch(this)
       this.open = batch
     }
-    const entry = new Entry(id, key, batch, resume)
+    const entry = new this.definition.entry(id, key, batch, waiter)
     batch.add(entry, ask.selection)
     batch.admit(ask.policy)
     if (ask.fresh && this.definition.external !== undefined) batch.refresh(entry)
@@ -131,19 +130,32 @@ export class Lane {
     if (this.open === batch) this.open = undefined
   }
 
-  /** Decides what stays of an answer. */
-  answered(entry: Entry, exit: Answer, batch: Batch): void {
+  /** Decides what stays of a value. */
+  succeeded(entry: Entry, value: unknown, batch: Batch): void {
     const { bounded, remembers } = this.definition
-    const lasts = Exit.isSuccess(exit) || this.remembersFailure(exit.cause)
-    if (bounded !== undefined && lasts && this.holds(entry)) {
-      const now = this.clock.unsafeCurrentTimeMillis()
-      bounded.memo.put(this.owner, this.groupId, entry.id, exit, batch.selection, now, batch.since)
-    }
+    if (bounded !== undefined) this.keep(entry, Exit.succeed(value), batch, bounded.memo)
+    if (!remembers) this.forget(entry)
+  }
+
+  /** Decides what stays of a failure. Interruptions and defects are never remembered. */
+  failed(entry: Entry, exit: Exit.Failure<unknown, unknown>, batch: Batch): void {
+    const { bounded, remembers, remembersFailure } = this.definition
+    const lasts = exit.cause._tag === "Fail" && remembersFailure(exit.cause.error)
+    if (bounded !== undefined && lasts) this.keep(entry, exit, batch, bounded.memo)
     if (!remembers || !lasts) this.forget(entry)
   }
 
-  private remembersFailure(cause: Cause.Cause<unknown>): boolean {
-    return cause._tag === "Fail" && this.definition.remembersFailure(cause.error)
+  private keep(entry: Entry, exit: Answer, batch: Batch, memo: BoundedMemo.BoundedMemo): void {
+    if (!this.holds(entry)) return
+    memo.put(
+      this.owner,
+      this.groupId,
+      entry.id,
+      exit,
+      batch.selection,
+      this.clock.unsafeCurrentTimeMillis(),
+      batch.since
+    )
   }
 
   /** Whether an entry is still the one for its key: a key cleared, replaced or asked for anew has another, or none. */
@@ -169,7 +181,7 @@ export class Lane {
     }
     if (!replaces && this.has(id)) return undefined
     const entry = new Entry(id, key, undefined, undefined)
-    entry.exit = exit
+    entry.complete(exit)
     if (remembers) this.table.set(id, entry)
     else this.table.delete(id)
     if (bounded !== undefined) {

@@ -12,12 +12,11 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
-import type * as MutableRef from "effect/MutableRef"
 import * as Request from "effect/Request"
 import type * as RequestResolver from "effect/RequestResolver"
 import type { Batch } from "./batch.ts"
-import type { Answer, Definition } from "./definition.ts"
-import type { Entry } from "./entry.ts"
+import type { Definition } from "./definition.ts"
+import { Entry } from "./entry.ts"
 
 type AnyRequest = Request.Request<unknown, unknown>
 type AnyResolver = RequestResolver.RequestResolver<AnyRequest>
@@ -41,21 +40,46 @@ const template = {
 type Pending = { readonly _tag: "Pending"; readonly joiners: Array<(effect: Effect.Effect<unknown, unknown>) => void> }
 type Done = { readonly _tag: "Done"; readonly effect: Effect.Effect<unknown, unknown> }
 
-/** A request on its way to a resolver; also the state that says whether it is completed. */
-class Posted {
-  completed = false
-  readonly request: AnyRequest
-  private readonly complete: (exit: Answer) => void
-  private current: Pending | Done | undefined = undefined
+/** For an entry that is being completed, and that nobody has awaited. */
+const unawaited: Pending = { _tag: "Pending", joiners: [] }
+
+/** An entry of a batch of requests, which is also Effect's entry for the request, its state, and its Deferred. */
+export class RequestEntry extends Entry {
+  private isCompleting = false
+  private awaited: Pending | undefined = undefined
   private heard: Heard | undefined = undefined
 
-  constructor(request: AnyRequest, complete: (exit: Answer) => void) {
-    this.request = request
-    this.complete = complete
+  get request(): AnyRequest {
+    return this.key as AnyRequest
+  }
+
+  get result(): this {
+    return this
   }
 
   get state(): this {
     return this
+  }
+
+  get completed(): boolean {
+    return this.isCompleting || this.isAnswered
+  }
+
+  set completed(completed: boolean) {
+    this.isCompleting = completed
+  }
+
+  get current(): Pending | Done {
+    if (this.isAnswered) return { _tag: "Done", effect: this.exit }
+    if (this.awaited === undefined && this.isCompleting) return unawaited
+    this.awaited ??= { _tag: "Pending", joiners: [] }
+    return this.awaited
+  }
+
+  set current(next: Pending | Done) {
+    if (next._tag === "Pending") return
+    if (Exit.isExit(next.effect)) this.batch?.complete(this, next.effect)
+    else Effect.runCallback(next.effect, { onExit: (exit) => this.batch?.complete(this, exit) })
   }
 
   get ownerId(): FiberId.FiberId {
@@ -67,29 +91,24 @@ class Posted {
     return this.heard
   }
 
-  /** What may pass for the Deferred of this request: all of a Deferred but its state, which is watched. */
-  get result(): Deferred.Deferred<unknown, unknown> {
-    const posted = this
-    const state = {
-      get current() {
-        posted.current ??= { _tag: "Pending", joiners: [] }
-        return posted.current
-      },
-      set current(next: Pending | Done) {
-        posted.current = next
-        if (next._tag === "Done") posted.done(next.effect)
-      }
-    }
-    return Object.create(template.deferred, { state: { value: state as MutableRef.MutableRef<Pending | Done> } })
-  }
-
-  private done(effect: Effect.Effect<unknown, unknown>): void {
-    if (Exit.isExit(effect)) this.complete(effect)
-    else Effect.runCallback(effect, { onExit: this.complete })
+  /** Nobody waits for the request any more. */
+  override abandoned(): void {
+    this.heard?.decrement()
   }
 }
 
-Object.setPrototypeOf(Posted.prototype, template.entry)
+/** Lends a prototype the marks by which Effect knows its own, and what they do. */
+const imitate = (prototype: object, model: object): void => {
+  for (const name of Reflect.ownKeys(model)) {
+    const mark = Object.getOwnPropertyDescriptor(model, name)
+    if (mark !== undefined && !Reflect.has(prototype, name)) Object.defineProperty(prototype, name, mark)
+  }
+}
+
+imitate(RequestEntry.prototype, template.entry)
+imitate(RequestEntry.prototype, template.deferred)
+
+const asEntry = (entry: Entry): Request.Entry<AnyRequest> => entry as unknown as Request.Entry<AnyRequest>
 
 /** Who waits for a request: somebody, until nobody does. */
 class Heard implements Request.Listeners {
@@ -117,20 +136,13 @@ class Heard implements Request.Listeners {
 /** Answers a batch of requests through the entries above. */
 const post = (resolver: AnyResolver, batch: Batch): Effect.Effect<void> => {
   const posted = new Map<AnyRequest, Request.Entry<AnyRequest>>()
-  const byEntry = new Map<Entry, Posted>()
-  const entries: Array<Request.Entry<AnyRequest>> = []
   for (const entry of batch.entries) {
-    const original = entry.key as AnyRequest
     // A request that must not be merged may be there twice, and is told apart by being another object.
-    const request = posted.has(original) ? new Proxy(original, {}) : original
-    const one = new Posted(request, (exit) => batch.complete(entry, exit))
-    const asEntry = one as unknown as Request.Entry<AnyRequest>
-    posted.set(request, asEntry)
-    byEntry.set(entry, one)
-    entries.push(asEntry)
+    if (posted.has(entry.key as AnyRequest)) entry.key = new Proxy(entry.key as AnyRequest, {})
+    posted.set(entry.key as AnyRequest, asEntry(entry))
   }
-  batch.onAbandon = (entry) => byEntry.get(entry)?.listeners.decrement()
-  return Effect.zipRight(FiberRef.set(currentRequestMap, posted), resolver.runAll([entries]))
+  const run = resolver.runAll([batch.entries.map(asEntry)])
+  return Effect.zipRight(FiberRef.set(currentRequestMap, posted), run)
 }
 
 /** Answers a batch of requests the documented way. Slower, and true of any Effect 3. */
@@ -142,16 +154,20 @@ const request = (resolver: AnyResolver, batch: Batch): Effect.Effect<void> =>
     { batching: true, concurrency: "unbounded", discard: true }
   )
 
-/** Whether this Effect completes an entry the way that {@link Posted} sees. */
+/** Whether this Effect completes an entry the way that {@link RequestEntry} sees. */
 const isSeen = (): boolean => {
   let seen = false
   const probe = Request.of<AnyRequest>()({})
-  const posted = new Posted(probe, () => {
-    seen = true
-  })
-  const map = new Map([[probe, posted as unknown as Request.Entry<AnyRequest>]])
+  const batch = {
+    complete: () => {
+      seen = true
+    }
+  }
+  const entry = new RequestEntry(probe, probe, batch as unknown as Batch, undefined)
   try {
-    Effect.runSync(Effect.locally(Request.succeed(probe, undefined), currentRequestMap, map))
+    Effect.runSync(
+      Effect.locally(Request.succeed(probe, undefined), currentRequestMap, new Map([[probe, asEntry(entry)]]))
+    )
   } catch {
     return false
   }

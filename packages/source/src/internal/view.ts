@@ -6,9 +6,12 @@ import * as Exit from "effect/Exit"
 import type * as RequestResolver from "effect/RequestResolver"
 import type { LoadOptions } from "../Source.ts"
 import type { Ask, Definition } from "./definition.ts"
+import { Entry } from "./entry.ts"
 import * as External from "./external.ts"
 import { type Lane, ownerOf } from "./lane.ts"
-import { callerOf, type Gathering, gather, Load, laneOf, resolverOf, start, type Target } from "./load.ts"
+import { callerOf, Load, laneOf, start, type Target } from "./load.ts"
+import { type Gathering, gather, type Slot } from "./many.ts"
+import { resolverOf } from "./requests.ts"
 
 type Change = Effect.Effect<void, never, unknown>
 
@@ -45,7 +48,7 @@ export class View {
     return gather(
       this.target,
       names.map((name) => keys[name]),
-      () => record(names)
+      record(names)
     )
   }
 
@@ -146,44 +149,28 @@ export class GroupedView {
   }
 }
 
-const values = (): Gathering<Array<unknown>> => {
-  const value: Array<unknown> = []
-  return {
-    value,
-    keep: (exit, index) => {
-      if (Exit.isFailure(exit)) return Exit.failCause(exit.cause)
-      value[index] = exit.value
-      return undefined
-    }
-  }
+const values: Gathering<Array<unknown>> = {
+  isFinal: () => true,
+  finish: (slots) => slots.map(valueOf)
 }
 
-const eithers = (): Gathering<Array<Either.Either<unknown, unknown>>> => {
-  const value: Array<Either.Either<unknown, unknown>> = []
-  return {
-    value,
-    keep: (exit, index) => {
-      if (Exit.isSuccess(exit)) value[index] = Either.right(exit.value)
-      else if (exit.cause._tag === "Fail") value[index] = Either.left(exit.cause.error)
-      else return Exit.failCause(exit.cause)
-      return undefined
-    }
-  }
+/** For answers among which a failure would have been final. */
+const valueOf = (slot: Slot): unknown => {
+  if (slot instanceof Entry) return slot.value
+  return Exit.isSuccess(slot) ? slot.value : undefined
 }
 
-const record = (names: ReadonlyArray<string>): Gathering<Record<string, unknown>> => {
-  const value: Record<string, unknown> = {}
-  return {
-    value,
-    keep: (exit, index) => {
-      if (Exit.isFailure(exit)) return Exit.failCause(exit.cause)
-      Object.defineProperty(value, names[index] ?? "", {
-        value: exit.value,
-        enumerable: true,
-        writable: true,
-        configurable: true
-      })
-      return undefined
-    }
-  }
+const eithers: Gathering<Array<Either.Either<unknown, unknown>>> = {
+  isFinal: (exit) => Exit.isFailure(exit) && exit.cause._tag !== "Fail",
+  finish: (slots) =>
+    slots.map((slot) => {
+      const exit = slot instanceof Entry ? slot.exit : slot
+      if (Exit.isSuccess(exit)) return Either.right(exit.value)
+      return Either.left(exit.cause._tag === "Fail" ? exit.cause.error : exit.cause)
+    })
 }
+
+const record = (names: ReadonlyArray<string>): Gathering<Record<string, unknown>> => ({
+  isFinal: () => true,
+  finish: (slots) => Object.fromEntries(slots.map((slot, i) => [names[i], valueOf(slot)]))
+})
