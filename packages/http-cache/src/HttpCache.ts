@@ -26,6 +26,7 @@ import { fiberless } from "./internal/begin.ts"
 import { Cache } from "./internal/cache.ts"
 import { inspect } from "./internal/inspect.ts"
 import { CacheResponse } from "./internal/response.ts"
+import * as MakeFetch from "./MakeFetch.ts"
 import type * as Message from "./Message.ts"
 import type { Outcome } from "./Outcome.ts"
 import type * as Policy from "./Policy.ts"
@@ -190,6 +191,9 @@ export const inspect_ = (
 ): Effect.Effect<Inspection, never, HttpCache> => Effect.flatMap(HttpCache, (cache) => cache.inspect(request, options))
 
 export { inspect_ as inspect }
+
+/** The same cache as a WHATWG `fetch` function; see `MakeFetch`. */
+export const makeFetch = MakeFetch.make
 
 /**
  * What answered, without parsing a header. `None` for a response that did not

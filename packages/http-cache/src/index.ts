@@ -1,6 +1,7 @@
 export * as Answer from "./Answer.ts"
 export * as CacheControl from "./CacheControl.ts"
 export * as CacheKey from "./CacheKey.ts"
+export * as MakeFetch from "./MakeFetch.ts"
 export * as CacheOptions from "./CacheOptions.ts"
 export * as CacheStatus from "./CacheStatus.ts"
 export * as Combining from "./Combining.ts"

@@ -56,7 +56,7 @@ const send =
     const init: RequestInit = {
       ...Context.get(runtime.context, Init),
       method: request.method,
-      headers: request.headers,
+      headers: withoutLength(request.headers),
       redirect: "manual",
       signal: controller.signal,
       ...(conditional.some((name) => name in request.headers) ? quietMode : undefined),
@@ -78,6 +78,14 @@ const send =
       controller.abort()
     }
   }
+
+/** Fetch counts a body itself. */
+const withoutLength = ({
+  "content-length": _,
+  ...headers
+}: {
+  readonly [name: string]: string
+}): Record<string, string> => headers
 
 /** A fetch response as the platform's, with its header lines apart and its bytes without a fiber. */
 const fromFetch = (

@@ -1,0 +1,233 @@
+import { FetchHttpClient, HttpClient, HttpClientRequest } from "@effect/platform"
+import { assert, describe, it } from "@effect/vitest"
+import { CacheStore } from "@wellspring/cache-store"
+import { CacheOptions, HttpCache } from "@wellspring/http-cache"
+import { Deferred, Effect, Fiber, Layer, TestClock } from "effect"
+import * as Origin from "./origin.ts"
+
+const live = (options?: HttpCache.Options) =>
+  HttpCache.layer(options).pipe(Layer.provide([FetchHttpClient.layer, CacheStore.layerMemory()]))
+
+const text = (url: string, headers: Record<string, string> = {}) =>
+  Effect.flatMap(HttpClient.execute(HttpClientRequest.get(url, { headers })), (response) =>
+    Effect.map(response.text, (text) => [HttpCache.outcomeOf(response), text] as const)
+  )
+
+/** An origin that answers when the gate is opened. */
+const gated = (answer: Origin.Handler) =>
+  Effect.gen(function* () {
+    const gate = yield* Deferred.make<void>()
+    const opened = Effect.runPromise(Deferred.await(gate))
+    const origin = yield* Origin.make(
+      (request, response, index) => void opened.then(() => answer(request, response, index))
+    )
+    return { origin, open: Deferred.succeed(gate, undefined) }
+  })
+
+const until = (condition: () => boolean) =>
+  Effect.promise(async () => {
+    while (!condition()) await new Promise((resolve) => setImmediate(resolve))
+  })
+
+const outcomes = (answers: ReadonlyArray<readonly [ReturnType<typeof HttpCache.outcomeOf>, string]>) => {
+  const counts: Record<string, number> = {}
+  for (const [outcome] of answers) {
+    const name = outcome._tag === "Some" ? outcome.value.outcome : "none"
+    counts[name] = (counts[name] ?? 0) + 1
+  }
+  return counts
+}
+
+describe("HttpCache, concurrent requests for one key", () => {
+  it.scoped("makes one origin call for a thousand of them", () =>
+    Effect.gen(function* () {
+      const { open, origin } = yield* gated((_, response) => {
+        response.setHeader("cache-control", "max-age=60")
+        response.end("body")
+      })
+      const fibers = yield* Effect.forEach(Array.from({ length: 1000 }), () => Effect.fork(text(`${origin.url}/a`)))
+      yield* until(() => origin.asked.length > 0)
+      yield* open
+      const answers = yield* Effect.forEach(fibers, Fiber.join)
+      assert.deepStrictEqual(outcomes(answers), { miss: 1, collapsed: 999 })
+      assert.isTrue(answers.every(([, text]) => text === "body"))
+      assert.strictEqual(origin.asked.length, 1)
+    }).pipe(Effect.provide(live()))
+  )
+
+  it.scoped("goes on with the one call when whoever began it leaves, and any others", () =>
+    Effect.gen(function* () {
+      const { open, origin } = yield* gated((_, response) => {
+        response.setHeader("cache-control", "max-age=60")
+        response.end("body")
+      })
+      const fibers = yield* Effect.forEach(Array.from({ length: 100 }), () => Effect.fork(text(`${origin.url}/a`)))
+      yield* until(() => origin.asked.length > 0)
+      yield* Fiber.interruptAll(fibers.filter((_, index) => index % 3 === 0))
+      yield* open
+      const answers = yield* Effect.forEach(
+        fibers.filter((_, index) => index % 3 !== 0),
+        Fiber.join
+      )
+      assert.deepStrictEqual(outcomes(answers), { collapsed: 66 })
+      assert.strictEqual(origin.asked.length, 1)
+      assert.deepStrictEqual(outcomes([yield* text(`${origin.url}/a`)]), { hit: 1 })
+    }).pipe(Effect.provide(live()))
+  )
+
+  it.scoped("ends the call when everybody has left, and the next one makes its own", () =>
+    Effect.gen(function* () {
+      const { open, origin } = yield* gated((_, response) => {
+        response.setHeader("cache-control", "max-age=60")
+        response.end("body")
+      })
+      const fibers = yield* Effect.forEach(Array.from({ length: 10 }), () => Effect.fork(text(`${origin.url}/a`)))
+      yield* until(() => origin.asked.length > 0)
+      yield* Fiber.interruptAll(fibers)
+      const next = yield* Effect.fork(text(`${origin.url}/a`))
+      yield* until(() => origin.asked.length > 1)
+      yield* open
+      assert.deepStrictEqual(outcomes([yield* Fiber.join(next)]), { miss: 1 })
+      assert.strictEqual(origin.asked.length, 2)
+    }).pipe(Effect.provide(live()))
+  )
+
+  it.scoped("lets the others go on their own, all at once, when the answer cannot be shared", () =>
+    Effect.gen(function* () {
+      let running = 0
+      let most = 0
+      const origin = yield* Origin.make((_, response) => {
+        most = Math.max(most, ++running)
+        setTimeout(() => {
+          running--
+          response.setHeader("cache-control", "no-store")
+          response.end("mine")
+        }, 20)
+      })
+      const burst = Effect.forEach(Array.from({ length: 50 }), () => text(`${origin.url}/a`), {
+        concurrency: "unbounded"
+      })
+      yield* burst
+      assert.isAtLeast(most, 30)
+      assert.strictEqual(origin.asked.length, 50)
+      // It is remembered: nobody waits for anybody now.
+      most = 0
+      const later = yield* Effect.fork(burst)
+      yield* until(() => most >= 45)
+      yield* Fiber.join(later)
+      assert.strictEqual(origin.asked.length, 100)
+    }).pipe(Effect.provide(live()))
+  )
+
+  it.scoped("makes one call a variant when the answer varies", () =>
+    Effect.gen(function* () {
+      const { open, origin } = yield* gated((request, response) => {
+        response.setHeader("cache-control", "max-age=60")
+        response.setHeader("vary", "accept-language")
+        response.end(request.headers["accept-language"])
+      })
+      const fibers = yield* Effect.forEach(Array.from({ length: 100 }), (_, index) => {
+        const language = index % 2 === 0 ? "en" : "fr"
+        return Effect.fork(
+          Effect.map(text(`${origin.url}/a`, { "accept-language": language }), ([, text]) => text === language)
+        )
+      })
+      yield* until(() => origin.asked.length > 0)
+      yield* open
+      const answers = yield* Effect.forEach(fibers, Fiber.join)
+      assert.isTrue(answers.every((isRight) => isRight))
+      assert.strictEqual(origin.asked.length, 2)
+    }).pipe(Effect.provide(live()))
+  )
+
+  it.scoped("never joins callers with different credentials", () =>
+    Effect.gen(function* () {
+      const { open, origin } = yield* gated((request, response) => {
+        response.setHeader("cache-control", "max-age=60")
+        response.end(String(request.headers.authorization))
+      })
+      const fibers = yield* Effect.forEach(Array.from({ length: 30 }), (_, index) => {
+        const token = `Bearer ${index % 3}`
+        return Effect.fork(Effect.map(text(`${origin.url}/a`, { authorization: token }), ([, text]) => text === token))
+      })
+      yield* until(() => origin.asked.length === 3)
+      yield* open
+      assert.isTrue((yield* Effect.forEach(fibers, Fiber.join)).every((isOwn) => isOwn))
+      assert.strictEqual(origin.asked.length, 3)
+    }).pipe(Effect.provide(live()))
+  )
+
+  it.scoped("shares a failure, so that a dead origin is not stormed", () =>
+    Effect.gen(function* () {
+      const { open, origin } = yield* gated((_, response) => void response.destroy())
+      const fibers = yield* Effect.forEach(Array.from({ length: 20 }), () =>
+        Effect.fork(Effect.either(text(`${origin.url}/a`)))
+      )
+      yield* until(() => origin.asked.length > 0)
+      yield* open
+      const answers = yield* Effect.forEach(fibers, Fiber.join)
+      assert.isTrue(answers.every(({ _tag }) => _tag === "Left"))
+      assert.strictEqual(origin.asked.length, 1)
+    }).pipe(Effect.provide(live()))
+  )
+
+  it.scoped("does not hold callers behind an answer that does not end", () =>
+    Effect.gen(function* () {
+      const origin = yield* Origin.make((_, response, index) => {
+        response.setHeader("cache-control", "max-age=60")
+        response.write("begun")
+        if (index > 0) response.end()
+      })
+      const first = yield* HttpClient.get(`${origin.url}/a`)
+      assert.strictEqual(first.status, 200)
+      const second = yield* Effect.fork(text(`${origin.url}/a`))
+      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)))
+      assert.strictEqual(origin.asked.length, 1)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* Fiber.join(second))[1], "begun")
+      assert.strictEqual(origin.asked.length, 2)
+    }).pipe(Effect.provide(live()))
+  )
+
+  it.scoped("lets a reload make a call of its own", () =>
+    Effect.gen(function* () {
+      const { open, origin } = yield* gated((_, response, index) => {
+        response.setHeader("cache-control", "max-age=60")
+        response.end(String(index))
+      })
+      const waiting = yield* Effect.fork(text(`${origin.url}/a`))
+      yield* until(() => origin.asked.length === 1)
+      const reload = yield* Effect.fork(text(`${origin.url}/a`).pipe(CacheOptions.with({ mode: "reload" })))
+      yield* until(() => origin.asked.length === 2)
+      yield* open
+      assert.strictEqual((yield* Fiber.join(waiting))[1], "0")
+      assert.strictEqual((yield* Fiber.join(reload))[1], "1")
+    }).pipe(Effect.provide(live()))
+  )
+
+  it.scoped("does not join a call that began before a write", () =>
+    Effect.gen(function* () {
+      const slow = yield* Deferred.make<void>()
+      const released = Effect.runPromise(Deferred.await(slow))
+      let value = "old"
+      const origin = yield* Origin.make((request, response, index) => {
+        response.setHeader("cache-control", "max-age=60")
+        const answer = value
+        if (request.method === "PUT") {
+          value = "new"
+          response.writeHead(204).end()
+        } else if (index === 0) void released.then(() => response.end(answer))
+        else response.end(answer)
+      })
+      const before = yield* Effect.fork(text(`${origin.url}/a`))
+      yield* until(() => origin.asked.length === 1)
+      yield* HttpClient.put(`${origin.url}/a`, {})
+      assert.strictEqual((yield* text(`${origin.url}/a`))[1], "new")
+      yield* Deferred.succeed(slow, undefined)
+      assert.strictEqual((yield* Fiber.join(before))[1], "old")
+      // What the slow read brought has not taken the place of the new value.
+      assert.strictEqual((yield* text(`${origin.url}/a`))[1], "new")
+      assert.strictEqual(origin.asked.length, 3)
+    }).pipe(Effect.provide(live()))
+  )
+})
