@@ -8,9 +8,11 @@
  */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
+import * as Fiberless from "./internal/fiberless.ts"
 
 /** The backend could not be reached, or refused the command. */
 export class CacheStoreError extends Schema.TaggedError<CacheStoreError>()("CacheStoreError", {
@@ -29,9 +31,40 @@ export interface BackendSetOptions {
   readonly timeToLive: Duration.Duration
   /** Names for `removeTagged`; empty unless the backend has `removeTagged`. */
   readonly tags: ReadonlyArray<string>
+  /** How long the write may take. A backend that can sees to it that it has no effect later than that. */
+  readonly timeout: Duration.Duration
   /** The token of a lease on `key` that must still be held, checked in one step with the write; the lease ends with it. */
   readonly token?: string | undefined
 }
+
+/**
+ * A command as most client libraries give it. It costs no fiber, and an
+ * interruption does not reach it: what a late answer says is not heard.
+ *
+ * @example
+ * import { CacheBackend } from "@wellspring/cache-store"
+ *
+ * declare const client: { get: (key: string) => Promise<Uint8Array | undefined> }
+ *
+ * export const get = (key: string) => CacheBackend.command("mine", "get", () => client.get(key))
+ */
+export const command = <A>(
+  backend: string,
+  operation: CacheStoreError["operation"],
+  evaluate: () => PromiseLike<A>
+): Effect.Effect<A, CacheStoreError> =>
+  Fiberless.make<A, CacheStoreError>((_, resume) => {
+    const failed = (cause: unknown) => Exit.fail(new CacheStoreError({ backend, operation, cause }))
+    try {
+      evaluate().then(
+        (answer) => resume(Exit.succeed(answer)),
+        (cause) => resume(failed(cause))
+      )
+    } catch (cause) {
+      return failed(cause)
+    }
+    return () => {}
+  })
 
 /**
  * Bytes under keys. Namespaces and keys are non-empty, of `[A-Za-z0-9_.-]`,

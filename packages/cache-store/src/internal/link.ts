@@ -204,7 +204,11 @@ export class Link {
       this,
       "writes",
       options.writeTimeoutMillis,
-      backend.set(probeNamespace, probeKey, new Uint8Array(8), { timeToLive: probeLifetime, tags: [] })
+      backend.set(probeNamespace, probeKey, new Uint8Array(8), {
+        timeToLive: probeLifetime,
+        timeout: Duration.millis(options.writeTimeoutMillis),
+        tags: []
+      })
     )
   }
 

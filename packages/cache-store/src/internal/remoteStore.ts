@@ -52,6 +52,7 @@ export const make = <A>(
   const suspects = new Suspects(link, clearAll)
   const listeners: Array<(invalidation: Invalidation.Invalidation) => void> = []
   const invalidations = Effect.runSync(PubSub.unbounded<Invalidation.Invalidation>())
+  const timeout = Duration.millis(link.options.writeTimeoutMillis)
   let pendingWrites = 0
 
   const now = () => clock.unsafeCurrentTimeMillis()
@@ -152,7 +153,7 @@ export const make = <A>(
         return
       }
       const tags = set.tags === undefined || backend.removeTagged === undefined ? [] : set.tags.map(hash)
-      link.writes.run(backend.set(remoteNamespace, keyHash, sealed, { timeToLive, tags, token }), (answer) => {
+      link.writes.run(backend.set(remoteNamespace, keyHash, sealed, { timeToLive, timeout, tags, token }), (answer) => {
         pendingWrites--
         if (answer !== lost) {
           done(answer ? "kept" : "refused")
