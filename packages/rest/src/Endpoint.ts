@@ -65,6 +65,13 @@ export interface Endpoint<out Name extends string, I, out A, out E = never, out 
   readonly method: string
   /** The path with its parameters as `:name`. */
   readonly template: string
+  /** The names of the path's parameters, in their order. */
+  readonly parameters: ReadonlyArray<string>
+  /** What answers are, for tools that have to write some: a scripted upstream, a generator of samples. */
+  readonly schemas: {
+    readonly success: Schema.Schema.AnyNoContext
+    readonly errors: Readonly<Record<number, Schema.Schema.AnyNoContext>>
+  }
 }
 
 /** One argument, which may be left out when every field of it may. */
@@ -241,6 +248,7 @@ export const make = <
   const double = names.find((one, index) => names.indexOf(one) !== index)
   if (double !== undefined) throw new TypeError(`The endpoint ${name} has two parameters named ${double}.`)
   const { failure } = options
+  const success: AnySchema = options.success ?? (method === "HEAD" ? Schema.Void : Schema.Unknown)
   const definition: Definition = {
     name,
     method,
@@ -248,8 +256,9 @@ export const make = <
     template: path.template,
     query,
     headers,
+    schemas: { success, errors: options.errors ?? {} },
     body: options.body === undefined ? undefined : Body.from(options.body),
-    success: decoder(options.success ?? (method === "HEAD" ? Schema.Void : Schema.Unknown)),
+    success: decoder(success),
     errors: new Map(
       Object.entries(options.errors ?? {}).map(([status, schema]) => [Number(status), errorDecoder(schema)])
     ),
@@ -263,17 +272,15 @@ export const make = <
   }
   const noInput = {}
   const call = (input?: Readonly<Record<string, unknown>>) => new Internal.RequestImpl(definition, input ?? noInput)
-  return Object.defineProperties(call, {
+  return Object.defineProperties(Internal.define(call, definition), {
     [TypeId]: { value: TypeId },
-    [definitionOf]: { value: definition },
     name: { value: name },
     method: { value: method },
-    template: { value: path.template }
+    template: { value: path.template },
+    parameters: { value: path.names },
+    schemas: { value: definition.schemas }
   }) as unknown as Endpoint<Name, InputOf<P, Q, H, B>, Success<S>, Failure<Errs, F> | SE, Id | SR>
 }
-
-/** @internal */
-export const definitionOf: unique symbol = Symbol.for("@wellspring/rest/Endpoint/definition")
 
 /** Whether a value is an endpoint. */
 export const isEndpoint = (value: unknown): value is Endpoint<string, never, unknown, unknown, unknown> =>

@@ -24,9 +24,10 @@ import * as Call from "./internal/call.ts"
 import { Engine } from "./internal/engine.ts"
 import * as Promised from "./internal/promised.ts"
 import * as Redirecting from "./internal/redirecting.ts"
-import type { RequestImpl } from "./internal/request.ts"
+import { definitionOf, type RequestImpl } from "./internal/request.ts"
 import * as Streaming from "./internal/streaming.ts"
 import * as Target from "./internal/target.ts"
+import * as TestSource from "./internal/testSource.ts"
 import * as RestError from "./RestError.ts"
 
 /** Who answered: `memo` and `joined` are this Operation, the others are a cache's words; `miss` and `bypass` are the origin. */
@@ -261,10 +262,50 @@ export const Tag =
   <Self, E = never, R = never>(): Context.TagClass<Self, Id, Service<E, R>> & {
     /** Provides the source. What `prepare` needs is asked of whoever makes a call. */
     readonly layer: (options: Options<E, R>) => Layer.Layer<Self, never, HttpClient.HttpClient>
+    /** Answers from functions, for tests; see {@link layerTest}. */
+    readonly layerTest: (handlers: ReadonlyArray<Handler>) => Layer.Layer<Self>
   } => {
     const tag = Context.Tag(id)<Self, Service<E, R>>()
-    return Object.assign(tag, { layer: (options: Options<E, R>) => Layer.effect(tag, make(options)) })
+    return Object.assign(tag, {
+      layer: (options: Options<E, R>) => Layer.effect(tag, make(options)),
+      layerTest: (handlers: ReadonlyArray<Handler>) => Layer.succeed(tag, testSource<E, R>(handlers))
+    })
   }
+
+/** How a test answers one endpoint; made by {@link handler}. */
+export interface Handler {
+  readonly [handlerOf]: TestSource.Handler
+}
+
+const handlerOf: unique symbol = Symbol.for("@wellspring/rest/RestSource/Handler")
+
+/** Answers the calls of one endpoint from a function of its parameters: with a value, or an Effect. */
+export const handler = <I, A, E>(
+  endpoint: Endpoint.Endpoint<string, I, A, E, unknown>,
+  handle: (input: I) => NoInfer<A> | Effect.Effect<NoInfer<A>, NoInfer<E> | RestError.RestError>
+): Handler => ({ [handlerOf]: { definition: definitionOf(endpoint), handle } })
+
+/**
+ * {@link RestSource} for tests of code that uses it: nothing is sent, encoded
+ * or decoded. A call that no handler is for is a defect that says so. To test
+ * what is sent as well, script an `Upstream` of `@wellspring/testing` instead.
+ *
+ * @example
+ * import { Endpoint, RestSource } from "@wellspring/rest"
+ * import { Schema } from "effect"
+ *
+ * const GetTitle = Endpoint.get("GetTitle", {
+ *   path: Endpoint.path`titles/${Endpoint.param("id", Schema.String)}`,
+ *   success: Schema.String
+ * })
+ *
+ * const Test = RestSource.layerTest([RestSource.handler(GetTitle, ({ id }) => `Movie ${id}`)])
+ */
+export const layerTest = (handlers: ReadonlyArray<Handler>): Layer.Layer<RestSource> =>
+  Layer.succeed(RestSource, testSource<never, never>(handlers))
+
+const testSource = <E, R>(handlers: ReadonlyArray<Handler>): Service<E, R> =>
+  TestSource.make(handlers.map((handler) => handler[handlerOf])) as unknown as Service<E, R>
 
 /** A source for code that is not Effect. */
 export interface Promises {

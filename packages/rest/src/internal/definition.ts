@@ -1,7 +1,6 @@
 /** What an endpoint is once its options have been read; types that users see are in `Endpoint.ts`. */
-import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type * as Context from "effect/Context"
-import type * as AST from "effect/SchemaAST"
+import type * as Schema from "effect/Schema"
 import type * as Body from "../Body.ts"
 import type * as Endpoint from "../Endpoint.ts"
 import type * as Path from "../Path.ts"
@@ -17,6 +16,11 @@ export interface Definition {
   readonly headers: Query.Query<unknown> | undefined
   readonly body: Body.Body<unknown> | undefined
   readonly success: Decoder
+  /** As they were given, for whoever has to write answers: a scripted upstream. */
+  readonly schemas: {
+    readonly success: Schema.Schema.AnyNoContext
+    readonly errors: Readonly<Record<number, Schema.Schema.AnyNoContext>>
+  }
   readonly errors: ReadonlyMap<number, ErrorDecoder>
   readonly failure: { readonly when: (answer: unknown) => boolean; readonly error: ErrorDecoder } | undefined
   readonly policy: Endpoint.Policy
@@ -32,6 +36,3 @@ export interface ErrorDecoder {
   readonly decode: Decoder
   readonly tag: string | undefined
 }
-
-export type Response = HttpClientResponse.HttpClientResponse
-export type Ast = AST.AST

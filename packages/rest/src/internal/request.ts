@@ -126,3 +126,13 @@ interface Caller {
 
 /** The tag an endpoint's requests ask for when they are run as Effects; `RestSource.RestSource` is this tag. */
 export const defaultSource = Context.GenericTag<unknown, unknown>("@wellspring/rest/RestSource")
+
+const definitionKey: unique symbol = Symbol.for("@wellspring/rest/Endpoint/definition")
+
+/** What an endpoint is described by. */
+export const definitionOf = (endpoint: object): Definition =>
+  (endpoint as { readonly [definitionKey]: Definition })[definitionKey]
+
+/** Marks a function as the endpoint of a definition. */
+export const define = <A extends object>(endpoint: A, definition: Definition): A =>
+  Object.defineProperty(endpoint, definitionKey, { value: definition })
