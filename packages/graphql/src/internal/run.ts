@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
+import * as Request from "effect/Request"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
@@ -22,6 +23,7 @@ import type { Field } from "./field.ts"
 import * as Lean from "./lean.ts"
 import { Policy } from "./policy.ts"
 import * as Shown from "./shown.ts"
+import * as View from "./view.ts"
 
 /** Where a context value keeps its run. Enumerable there, since servers copy context values. */
 export const RunId: unique symbol = Symbol.for("@wellspring/graphql/Run")
@@ -164,6 +166,7 @@ export class Run {
     info: GraphQLResolveInfo,
     field: Field
   ): unknown {
+    if (Request.isRequest(effect)) this.unaccount(info, field)
     const span = tracing === undefined ? undefined : begin(tracing, info, field)
     let resume: (exit: Answer) => void = () => {}
     const started = effect[Fiberless.TypeId](within(runtime.context, span), (exit) => resume(exit))
@@ -192,14 +195,15 @@ export class Run {
     field: Field
   ): unknown {
     const span = tracing === undefined ? undefined : begin(tracing, info, field)
-    const fiber = Runtime.runFork(
-      span === undefined ? runtime : Runtime.make({ ...runtime, context: within(runtime.context, span) }),
-      effect,
-      { scheduler: Lean.scheduler }
-    )
+    const view = View.make(operation)
+    const context = Context.add(within(runtime.context, span), Operation.Operation, view) as Context.Context<never>
+    const { fiberRefs, runtimeFlags } = runtime
+    const fiber = Runtime.runFork(Runtime.make({ context, fiberRefs, runtimeFlags }), effect, {
+      scheduler: Lean.scheduler
+    })
     const settled = (exit: Answer) => {
       finish(tracing, span, exit)
-      this.unaccount(info, field)
+      if (!view.isUsed) this.unaccount(info, field)
     }
     const exit = fiber.unsafePoll()
     if (exit !== null) {

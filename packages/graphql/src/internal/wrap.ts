@@ -6,15 +6,19 @@
  * applications. Fields without a resolver of their own are left alone.
  */
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import type * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
 import {
   defaultFieldResolver,
+  defaultTypeResolver,
   type GraphQLField,
   type GraphQLFieldResolver,
   type GraphQLObjectType,
   type GraphQLResolveInfo,
   type GraphQLSchema,
+  type GraphQLTypeResolver,
+  isAbstractType,
   isObjectType
 } from "graphql"
 import * as Field from "./field.ts"
@@ -37,6 +41,7 @@ export const schema = (schema: GraphQLSchema): GraphQLSchema => {
   const mutation = schema.getMutationType()
   const subscription = schema.getSubscriptionType()
   for (const type of Object.values(schema.getTypeMap())) {
+    if (isAbstractType(type)) type.resolveType ??= byTag
     if (!isObjectType(type) || type.name.startsWith("__")) continue
     for (const field of Object.values(type.getFields())) {
       const known = Field.make(type, field, type === query || type === mutation)
@@ -46,6 +51,15 @@ export const schema = (schema: GraphQLSchema): GraphQLSchema => {
     Reference.wrap(type, (resolve) => reference(resolve, type))
   }
   return schema
+}
+
+/** Tells members of a union or interface apart as graphql-js does, then by the tag of a tagged class. */
+const byTag: GraphQLTypeResolver<unknown, unknown> = (value, contextValue, info, type) => {
+  if (Predicate.hasProperty(value, "_tag") && !("__typename" in value) && typeof value._tag === "string") {
+    const member = info.schema.getType(value._tag)
+    if (isObjectType(member) && info.schema.isSubType(type, member)) return member.name
+  }
+  return defaultTypeResolver(value, contextValue, info, type)
 }
 
 const objectField = (field: GraphQLField<unknown, unknown>, known: Field.Field, isMutation: boolean): void => {
