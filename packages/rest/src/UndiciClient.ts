@@ -40,7 +40,7 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Pool } from "undici"
 import { Deadlines, now } from "./internal/undiciDeadlines.ts"
-import { type ExchangeFailure, RequestRefused } from "./internal/undiciErrors.ts"
+import { ConnectionLost, type ExchangeFailure, RequestRefused } from "./internal/undiciErrors.ts"
 import { Exchange, type Head, type Limits, type Shared } from "./internal/undiciExchange.ts"
 import { type Origin, Origins } from "./internal/undiciOrigins.ts"
 import * as Request from "./internal/undiciRequest.ts"
@@ -119,7 +119,7 @@ type Answered = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientE
 
 /** Where `HttpClient.withScope` keeps what ends a request with its scope. */
 const scoped = globalValue(
-  Symbol.for("@effect/platform/HttpClient/scopedRequests"),
+  "@effect/platform/HttpClient/scopedRequests",
   () => new WeakMap<HttpClientRequest.HttpClientRequest, AbortController>()
 )
 
@@ -157,7 +157,10 @@ const resolve = (
   const target = Target.of(request)
   if (Either.isLeft(target)) return Either.left(requestError(request, "InvalidUrl", target.left))
   const origin = client.origins.get(target.right.origin)
-  if (Either.isLeft(origin)) return Either.left(requestError(request, "InvalidUrl", origin.left))
+  if (Either.isLeft(origin)) {
+    const reason = origin.left instanceof ConnectionLost ? "Transport" : "InvalidUrl"
+    return Either.left(requestError(request, reason, origin.left))
+  }
   return Either.right({ request, origin: origin.right, target: target.right })
 }
 
@@ -191,13 +194,13 @@ const send = (
     else signal.addEventListener("abort", () => exchange.leave(), { once: true })
   }
   try {
-    client.origins.dispatch(
-      origin,
+    const { body, headers } = Request.body(request.body, runtime)
+    origin.dispatcher.dispatch(
       {
         path: target.path,
         method: request.method,
-        headers: Request.headers(request, limits.decompress, propagated),
-        body: Request.body(request.body, runtime)
+        headers: Request.headers(request, limits.decompress, headers, propagated),
+        body
       },
       exchange
     )

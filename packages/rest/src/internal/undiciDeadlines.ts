@@ -13,7 +13,10 @@
 /** Something that waits. `deadline` is an instant of {@link now}; infinity never comes. */
 export interface Watched {
   deadline: number
-  /** Called once `deadline` has passed. It must stop being watched, or move its deadline. */
+  /** The list's own. */
+  before: Watched | undefined
+  after: Watched | undefined
+  /** Called once `deadline` has passed. It must be forgotten then, or its deadline move. */
   readonly expire: () => void
 }
 
@@ -23,22 +26,32 @@ export const now = (): number => performance.now()
 /** The longest delay a Node timer takes; longer ones fire at once. */
 const longestDelay = 2_147_483_647
 
+/**
+ * The waits are a linked list through themselves. A `Set` would do, but for the
+ * garbage collector: the tables it has outgrown refer to each other and to what
+ * was in them, and one that has grown old keeps all that follow alive.
+ */
 export class Deadlines {
-  readonly #watched = new Set<Watched>()
+  #first: Watched | undefined
   #timer: NodeJS.Timeout | undefined
   #firesAt = Number.POSITIVE_INFINITY
 
-  get size(): number {
-    return this.#watched.size
-  }
-
   watch(wait: Watched): void {
-    this.#watched.add(wait)
+    const first = this.#first
+    wait.after = first
+    if (first !== undefined) first.before = wait
+    this.#first = wait
     if (wait.deadline < this.#firesAt) this.#arm(wait.deadline)
   }
 
+  /** Once, for something watched. */
   forget(wait: Watched): void {
-    this.#watched.delete(wait)
+    const { before, after } = wait
+    if (before === undefined) this.#first = after
+    else before.after = after
+    if (after !== undefined) after.before = before
+    wait.before = undefined
+    wait.after = undefined
   }
 
   /** Moves a deadline of something watched. Later is free; earlier than all others sets the timer anew. */
@@ -58,9 +71,11 @@ export class Deadlines {
     this.#timer = undefined
     this.#firesAt = Number.POSITIVE_INFINITY
     const instant = now()
-    for (const wait of [...this.#watched]) if (wait.deadline <= instant) wait.expire()
+    const expired: Array<Watched> = []
+    for (let wait = this.#first; wait !== undefined; wait = wait.after) if (wait.deadline <= instant) expired.push(wait)
+    for (const wait of expired) wait.expire()
     let next = Number.POSITIVE_INFINITY
-    for (const wait of this.#watched) if (wait.deadline < next) next = wait.deadline
+    for (let wait = this.#first; wait !== undefined; wait = wait.after) if (wait.deadline < next) next = wait.deadline
     if (next < this.#firesAt) this.#arm(next)
   }
 }

@@ -52,8 +52,11 @@ export interface Shared {
   readonly abandoned: FinalizationRegistry<Exchange>
 }
 
-/** A connection attempt that can be given up. */
-export interface Connecting {
+/** What the exchanges on one connection share. */
+export interface Lane {
+  /** How many of them are not over. */
+  live: number
+  /** Ends the attempt to connect, if nobody waits for it. */
   readonly abandon: () => void
 }
 
@@ -67,7 +70,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Source {
   readonly maxBodyBytes: number
   readonly #shared: Shared
   deadline: number
-  connecting: Connecting | undefined
+  before: Watched | undefined
+  after: Watched | undefined
+  #lane: Lane | undefined
   #totalDeadline: number
   #phase: Phase = "connect"
   #informational = 0
@@ -116,7 +121,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Source {
     this.#fail(failure)
     if (this.#abort !== undefined) this.#abort(failure)
     // Nothing was sent. undici's queue still holds the request; `onConnect` lets it fall.
-    else this.connecting?.abandon()
+    else this.#lane?.abandon()
   }
 
   /** The body's reader wants more. */
@@ -146,11 +151,17 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Source {
 
   // Of undici
 
+  /** It waits for this connection from now on. */
+  enter(lane: Lane): void {
+    if (this.#over || this.#lane !== undefined) return
+    this.#lane = lane
+    lane.live++
+  }
+
   onConnect(abort: (error?: Error) => void): void {
     // Thrown, it drops the request and keeps the connection; `abort` would close it.
     if (this.#over) throw new Error("The caller has left.")
     this.#abort = abort
-    this.connecting = undefined
     this.#phase = "headers"
     this.#await(this.#shared.limits.headersMillis)
   }
@@ -201,7 +212,11 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Source {
       maxStreamBytes: limits.maxStreamBytes
     })
     this.#body = body
-    this.#await(limits.idleMillis)
+    if (bodiless) {
+      // Now, for a 304 may have the content-length of what it does not send, and undici ends the exchange badly for it.
+      this.#finish()
+      body.end()
+    } else this.#await(limits.idleMillis)
     this.#tell({
       request: this.request,
       status,
@@ -254,6 +269,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Source {
   #finish(): void {
     this.#over = true
     this.#response = undefined
+    if (this.#lane !== undefined) this.#lane.live--
     this.#shared.deadlines.forget(this)
   }
 

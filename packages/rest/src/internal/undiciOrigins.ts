@@ -5,7 +5,8 @@
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import type * as undici from "undici"
-import type { Connecting, Exchange } from "./undiciExchange.ts"
+import { ConnectionLost } from "./undiciErrors.ts"
+import { Exchange, type Lane as LaneOf } from "./undiciExchange.ts"
 
 export interface Origin {
   readonly scheme: string
@@ -38,9 +39,8 @@ export class Origins {
   readonly #options: OriginsOptions
   readonly #pools = new Map<string, Origin & { readonly dispatcher: undici.Pool }>()
   readonly #spellings = new Map<string, Origin>()
-  readonly #connecting = new Set<Connecting>()
-  /** Whose `dispatch` is on the stack: the attempt to connect made in it is his. */
-  #dispatching: Exchange | undefined
+  readonly #connecting = new Set<Lane>()
+  #isClosed = false
 
   constructor(options: OriginsOptions) {
     this.#options = options
@@ -52,26 +52,21 @@ export class Origins {
     return origin === undefined ? this.#resolve(text) : Either.right(origin)
   }
 
-  dispatch(origin: Origin, options: undici.Dispatcher.DispatchOptions, exchange: Exchange): void {
-    this.#dispatching = exchange
-    try {
-      origin.dispatcher.dispatch(options, exchange)
-    } finally {
-      this.#dispatching = undefined
-    }
-  }
-
   /** Ends every exchange and closes every connection, those in the making included. */
   async destroy(): Promise<void> {
+    this.#isClosed = true
     const pools = [...this.#pools.values()]
     this.#pools.clear()
     this.#spellings.clear()
     const closed = pools.map(({ dispatcher }) => dispatcher.destroy())
-    for (const connecting of this.#connecting) connecting.abandon()
+    for (const lane of this.#connecting) lane.destroy()
     await Promise.all(closed)
   }
 
   #resolve(text: string): Either.Either<Origin, Error> {
+    if (this.#isClosed) {
+      return Either.left(new ConnectionLost({ phase: "connect", cause: new Error("The client's scope has closed.") }))
+    }
     return Either.map(Either.try({ try: () => new URL(text), catch: (cause) => cause as Error }), (url) => {
       const origin = this.#pools.get(url.origin) ?? this.#open(url)
       if (this.#spellings.size >= keptSpellings) this.#spellings.clear()
@@ -109,7 +104,7 @@ export class Origins {
     return origin
   }
 
-  /** A connection of the pool, whose attempt to connect can be given up. */
+  /** One connection of a pool, and those that wait for it. */
   #client(origin: URL, options: undici.Pool.Options): undici.Client {
     const { undici, pool, connectMillis, isHttp2Allowed } = this.#options
     const connect =
@@ -121,29 +116,47 @@ export class Origins {
             // Coarse: a second line for attempts that outlive whoever asked for them.
             timeout: Math.min(connectMillis, longestTimeout)
           })
-    const client: undici.Client = new undici.Client(origin, {
+    const lane = new Lane()
+    const client = new undici.Client(origin, {
       ...options,
       connect: (target, callback) => {
-        const asker = this.#dispatching
-        const connecting: Connecting = {
-          abandon: () => {
-            // Over HTTP/2 others may wait for the same connection.
-            if (!client.destroyed && client.stats.size > 1) return
-            if (isDestroyable(socket)) socket.destroy(new Error("Nobody waits for this connection any more."))
-          }
-        }
-        this.#connecting.add(connecting)
+        // undici connects anew for a request whose end closed the connection before.
+        if (lane.live === 0) return callback(new Error(nobodyWaits), null)
+        this.#connecting.add(lane)
         const socket: unknown = connect(target, (...result) => {
-          this.#connecting.delete(connecting)
+          this.#connecting.delete(lane)
+          lane.connecting = undefined
           const [, made] = result
           // HTTP/2 takes many requests at once, HTTP/1 one: which it is shows only now.
           if (made !== null && made !== undefined) client.pipelining = isHttp2(made) ? http2Streams : 1
           callback(...result)
         })
-        if (asker !== undefined) asker.connecting = connecting
+        if (isDestroyable(socket)) lane.connecting = socket
       }
     })
+    const dispatch = client.dispatch.bind(client)
+    client.dispatch = (options, handler) => {
+      if (handler instanceof Exchange) handler.enter(lane)
+      return dispatch(options, handler)
+    }
     return client
+  }
+}
+
+const nobodyWaits = "Nobody waits for this connection any more."
+
+/** Those on their way through one connection, and the attempt to make it. */
+class Lane implements LaneOf {
+  live = 0
+  connecting: { readonly destroy: (error: Error) => void } | undefined
+
+  /** Ends the attempt to connect, if nobody waits for it. */
+  abandon(): void {
+    if (this.live === 0) this.connecting?.destroy(new Error(nobodyWaits))
+  }
+
+  destroy(): void {
+    this.connecting?.destroy(new Error(nobodyWaits))
   }
 }
 

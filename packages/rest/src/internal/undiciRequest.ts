@@ -1,6 +1,7 @@
 /**
  * A platform request as undici takes it.
  */
+import { randomUUID } from "node:crypto"
 import { Readable } from "node:stream"
 import type * as HttpBody from "@effect/platform/HttpBody"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -23,13 +24,14 @@ type Body = Exclude<Dispatcher.DispatchOptions["body"], undefined>
 export const headers = (
   request: HttpClientRequest.HttpClientRequest,
   decompress: boolean,
+  own: ReadonlyArray<string>,
   propagated: Readonly<Record<string, string>> | undefined
 ): Array<string> => {
-  const out: Array<string> = []
+  const out = [...own]
   let negotiates = !decompress
   for (const name in request.headers) {
-    // The boundary is the body's: a caller cannot know it.
-    if (name === "content-type" && request.body._tag === "FormData") continue
+    // The body's own say what it is: no caller knows the boundary of a form.
+    if (own.length > 0 && (name === "content-type" || name === "content-length")) continue
     // A part of an encoded body cannot be decoded.
     if (name === "accept-encoding" || name === "range") negotiates = true
     out.push(name, request.headers[name] as string)
@@ -81,18 +83,61 @@ const fromRaw = (body: unknown): Body => {
   return (body ?? null) as Body
 }
 
-/** The body, and nothing for a method that has none to send. */
-export const body = (body: HttpBody.HttpBody, runtime: () => Runtime.Runtime<never>): Body => {
-  switch (body._tag) {
-    case "Empty":
-      return null
-    case "Uint8Array":
-      return body.body
-    case "Raw":
-      return fromRaw(body.body)
-    case "FormData":
-      return body.formData as Body
-    case "Stream":
-      return fromStream(body.stream, runtime())
+const quote = (text: string): string => text.replace(/\r\n|\r|\n/g, "%0D%0A").replace(/"/g, "%22")
+
+/** A form as `multipart/form-data`, by the [HTML Standard](https://html.spec.whatwg.org/#multipart-form-data). */
+const multipart = (form: FormData): { readonly body: Body; readonly headers: ReadonlyArray<string> } => {
+  const boundary = `----wellspring-${randomUUID()}`
+  const parts: Array<Uint8Array | Blob> = []
+  let length = 0
+  const add = (part: Uint8Array | Blob) => {
+    length += part instanceof Uint8Array ? part.length : part.size
+    parts.push(part)
+  }
+  for (const [name, value] of form) {
+    const disposition = `--${boundary}\r\ncontent-disposition: form-data; name="${quote(name)}"`
+    if (typeof value === "string") {
+      add(Buffer.from(`${disposition}\r\n\r\n${value.replace(/\r\n|\r|\n/g, "\r\n")}\r\n`))
+    } else {
+      const type = value.type === "" ? "application/octet-stream" : value.type
+      add(Buffer.from(`${disposition}; filename="${quote(value.name)}"\r\ncontent-type: ${type}\r\n\r\n`))
+      add(value)
+      add(Buffer.from("\r\n"))
+    }
+  }
+  add(Buffer.from(`--${boundary}--\r\n`))
+  const content = async function* () {
+    for (const part of parts) {
+      if (part instanceof Uint8Array) yield part
+      else yield* part.stream() as unknown as AsyncIterable<Uint8Array>
+    }
+  }
+  return {
+    // A form of text alone needs no stream.
+    body: parts.every((part) => part instanceof Uint8Array)
+      ? Buffer.concat(parts)
+      : Readable.from(content(), { objectMode: false }),
+    headers: ["content-type", `multipart/form-data; boundary=${boundary}`, "content-length", String(length)]
   }
 }
+
+/** The body, and the headers that come with it. */
+export const body = (
+  body: HttpBody.HttpBody,
+  runtime: () => Runtime.Runtime<never>
+): { readonly body: Body; readonly headers: ReadonlyArray<string> } => {
+  switch (body._tag) {
+    case "Empty":
+      return none
+    case "Uint8Array":
+      return { body: body.body, headers: [] }
+    case "Raw":
+      return body.body instanceof FormData ? multipart(body.body) : { body: fromRaw(body.body), headers: [] }
+    case "FormData":
+      return multipart(body.formData)
+    case "Stream":
+      return { body: fromStream(body.stream, runtime()), headers: [] }
+  }
+}
+
+const none = { body: null, headers: [] }
