@@ -36,7 +36,7 @@ export class CacheStore extends Context.Tag("@wellspring/cache-store/CacheStore"
 
 export type Service = Context.Tag.Service<CacheStore>
 
-export type { RemoteOptions } from "./internal/remote.ts"
+export type { Backends, RemoteOptions } from "./internal/remote.ts"
 
 export interface MemoryOptions {
   /**
@@ -110,8 +110,18 @@ export const layerMemory = (options: MemoryOptions = {}): Layer.Layer<CacheStore
  *
  * The scope ends its background work.
  */
-export const fromBackend: (
+export const fromBackend = (
   backend: CacheBackend,
+  options?: Remote.RemoteOptions
+): Effect.Effect<Service, never, Scope.Scope> => Remote.make({ backends: [backend], pick: () => 0 }, options)
+
+/**
+ * {@link fromBackend} over several backends, each with its part of the keys:
+ * one that is down costs its own keys, and is probed by itself. What `pick`
+ * gives for a key must be the same in every process. Only the first one's channel is heard.
+ */
+export const fromBackends: (
+  backends: Remote.Backends,
   options?: Remote.RemoteOptions
 ) => Effect.Effect<Service, never, Scope.Scope> = Remote.make
 

@@ -5,7 +5,7 @@
  * tags. What must happen in one step happens in a script, on keys of one slot.
  */
 import { randomUUID } from "node:crypto"
-import { CacheBackend } from "@wellspring/cache-store"
+import { CacheBackend, Stamped } from "@wellspring/cache-store"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -14,7 +14,6 @@ import * as Stream from "effect/Stream"
 import { makeNames, type Names } from "./internal/names.ts"
 import * as Scripts from "./internal/scripts.ts"
 import { makeServerTime } from "./internal/serverTime.ts"
-import * as Value from "./internal/value.ts"
 import type { Argument, RedisClient } from "./RedisClient.ts"
 
 export interface RedisBackendOptions {
@@ -78,7 +77,7 @@ export const make = (
       if (all === null || all === undefined) return keys.map(() => none)
       const cleared = Number(all)
       const values = stored.map((bytes) => {
-        const value = bytes === null ? undefined : Value.decode(bytes)
+        const value = bytes === null ? undefined : Stamped.decode(bytes)
         // Bytes that are no entry of ours are for the store above to find damaged, and to remove.
         if (value === undefined) return bytes === null ? undefined : { position: Infinity, tags: [], bytes }
         return value.position < cleared ? undefined : value
@@ -128,7 +127,7 @@ export const make = (
       value: Uint8Array,
       set: CacheBackend.BackendSetOptions
     ): Promise<boolean> => {
-      const tags = Value.encodeTags(set.tags)
+      const tags = Stamped.encodeTags(set.tags)
       const millis = Math.floor(Duration.toMillis(set.timeToLive))
       if (tags === undefined || millis < 1) return false
       const keys = [at.seq, at.all, at.entry(key), at.lease(key), ...set.tags.map(at.tag)]
@@ -198,7 +197,7 @@ export const make = (
     }
   })
 
-const isGood = (stamp: number | undefined, value: Value.Value): boolean =>
+const isGood = (stamp: number | undefined, value: Stamped.Stamped): boolean =>
   stamp !== undefined && stamp <= value.position
 
 /** What is published, until the connection is lost or has gone silent. */

@@ -276,6 +276,14 @@ export class Link {
   }
 }
 
+/** The ways to the backends that share the keys of one store. */
+export interface Links {
+  readonly first: Link
+  readonly all: ReadonlyArray<Link>
+  /** Which of them has a key, by its hash. */
+  readonly pick: (keyHash: string) => number
+}
+
 export interface Redelivery {
   readonly effect: Effect.Effect<unknown, CacheStoreError>
   readonly delivered: () => void

@@ -38,29 +38,38 @@ export interface RemoteOptions {
 
 const reconnectPause = Duration.millis(500)
 
-export const make = (backend: CacheBackend, options: RemoteOptions = {}): Effect.Effect<Service, never, Scope.Scope> =>
+/** Several backends, each with the keys that `pick` gives it by number. */
+export interface Backends {
+  readonly backends: readonly [CacheBackend, ...ReadonlyArray<CacheBackend>]
+  readonly pick: (key: string) => number
+}
+
+export const make = (
+  { backends, pick }: Backends,
+  options: RemoteOptions = {}
+): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
     const scope = yield* Effect.scope
     const runtime = yield* Effect.runtime<never>()
     const runFork = Runtime.runFork(runtime)
-    const link = new Link(
-      backend,
-      clock,
-      {
-        readTimeoutMillis: Duration.toMillis(options.timeout ?? "50 millis"),
-        writeTimeoutMillis: Duration.toMillis(options.writeTimeout ?? "500 millis"),
-        failures: options.maxFailures ?? 5,
-        probeMillis: Duration.toMillis(options.probeInterval ?? "1 second")
-      },
-      (effect) => void runFork(effect, { scope }),
-      (effect, done) => {
-        const fiber = runFork(effect, { scope })
-        fiber.addObserver((exit) => done(exit))
-        return () => void runFork(Fiber.interrupt(fiber))
-      }
-    )
-    const { channel } = backend
+    const limits = {
+      readTimeoutMillis: Duration.toMillis(options.timeout ?? "50 millis"),
+      writeTimeoutMillis: Duration.toMillis(options.writeTimeout ?? "500 millis"),
+      failures: options.maxFailures ?? 5,
+      probeMillis: Duration.toMillis(options.probeInterval ?? "1 second")
+    }
+    const fork = (effect: Effect.Effect<unknown>) => void runFork(effect, { scope })
+    const observe = <A, E>(effect: Effect.Effect<A, E>, done: (exit: Exit.Exit<A, E>) => void) => {
+      const fiber = runFork(effect, { scope })
+      fiber.addObserver(done)
+      return () => void runFork(Fiber.interrupt(fiber))
+    }
+    const [first, ...others] = backends
+    const makeLink = (backend: CacheBackend) => new Link(backend, clock, limits, fork, observe)
+    const firstLink = makeLink(first)
+    const links = { first: firstLink, all: [firstLink, ...others.map(makeLink)], pick }
+    const { channel } = first
     const instance = Message.makeInstance()
     const stores = new Map<string, RemoteStore.RemoteStore<never>>()
 
@@ -91,7 +100,7 @@ export const make = (backend: CacheBackend, options: RemoteOptions = {}): Effect
           const name = namespaceName(namespace, codec.name)
           const opened = stores.get(name) as unknown as Store<A> | undefined
           if (opened !== undefined) return opened
-          const store = RemoteStore.make(link, name, namespace, codec, {
+          const store = RemoteStore.make(links, name, namespace, codec, {
             maxEntryBytes: options.maxEntryBytes ?? 8 * 1024 * 1024,
             maxPendingWrites: options.maxPendingWrites ?? 256,
             compressMinBytes: options.compressMinBytes ?? Number.POSITIVE_INFINITY,

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
-import type { CacheStoreError } from "../CacheBackend.ts"
+import type { CacheBackend, CacheStoreError } from "../CacheBackend.ts"
 import type { Codec } from "../Codec.ts"
 import * as Invalidation from "../Invalidation.ts"
 import * as Store from "../Store.ts"
@@ -14,7 +14,7 @@ import * as Fiberless from "./fiberless.ts"
 import { InvalidationLog, ofKey, ofTag } from "./invalidationLog.ts"
 import { makeKeyHash } from "./keyHash.ts"
 import { Leases } from "./leases.ts"
-import { type Link, lost } from "./link.ts"
+import { type Link, type Links, lost } from "./link.ts"
 import { Reads } from "./reads.ts"
 import { Suspects } from "./suspects.ts"
 
@@ -35,51 +35,66 @@ export interface RemoteStore<in out A> extends Far.Far<A> {
   readonly hear: (invalidation: Invalidation.Invalidation) => void
 }
 
+/** One backend of those that share a namespace's keys. */
+interface Part<A> {
+  readonly link: Link
+  readonly backend: CacheBackend
+  readonly reads: Reads<Far.Found<A>>
+  readonly suspects: Suspects
+  readonly clear: Effect.Effect<void, CacheStoreError>
+}
+
 export const make = <A>(
-  link: Link,
+  links: Links,
   remoteNamespace: string,
   namespace: string,
   codec: Codec<A>,
   options: RemoteStoreOptions
 ): RemoteStore<A> => {
-  const { backend, clock } = link
+  const { clock, waits } = links.first
   const hash = makeKeyHash()
   const log = new InvalidationLog()
   const leases = new Leases()
   const removing = (invalidation: Invalidation.Invalidation, command: Effect.Effect<void, CacheStoreError>) =>
     Effect.zipRight(command, options.announce(invalidation))
-  const clearAll = removing(Invalidation.All({ namespace }), backend.clear(remoteNamespace))
-  const suspects = new Suspects(link, clearAll)
   const listeners: Array<(invalidation: Invalidation.Invalidation) => void> = []
   const invalidations = Effect.runSync(PubSub.unbounded<Invalidation.Invalidation>())
-  const timeout = Duration.millis(link.options.writeTimeoutMillis)
+  const timeout = Duration.millis(links.first.options.writeTimeoutMillis)
   let pendingWrites = 0
 
   const now = () => clock.unsafeCurrentTimeMillis()
 
   /** Fire and forget: whether a bad entry could be removed matters to nobody who waits. */
-  const discard = (keyHash: string) => {
+  const discard = (link: Link, keyHash: string) => {
     link.foundDamage(namespace)
-    link.writes.run(backend.remove(remoteNamespace, keyHash), () => {})
+    link.writes.run(link.backend.remove(remoteNamespace, keyHash), () => {})
   }
 
-  const decode = (keyHash: string, bytes: Uint8Array): Far.Found<A> | undefined => {
+  const decode = (link: Link, keyHash: string, bytes: Uint8Array): Far.Found<A> | undefined => {
     const opened = Envelope.open(keyHash, bytes)
     if (opened !== undefined && opened.expiresAt <= now()) return undefined
     const value = opened === undefined ? Option.none() : decoded(codec, opened.body)
     if (opened !== undefined && Option.isSome(value)) return { value: value.value, expiresAt: opened.expiresAt }
-    discard(keyHash)
+    discard(link, keyHash)
     return undefined
   }
 
-  const reads = new Reads<Far.Found<A>>(link, remoteNamespace, decode)
-
-  /** Whether there is no point in asking: nothing would be believed, or nobody would answer. */
-  const isHopeless = (keyHash: string) => link.reads.isOpen() || suspects.has(keyHash)
+  const parts = links.all.map((link): Part<A> => {
+    const { backend } = link
+    const clear = removing(Invalidation.All({ namespace }), backend.clear(remoteNamespace))
+    const reads = new Reads<Far.Found<A>>(link, remoteNamespace, (keyHash, bytes) => decode(link, keyHash, bytes))
+    return { link, backend, reads, clear, suspects: new Suspects(link, clear) }
+  })
+  const [firstPart] = parts
+  if (firstPart === undefined) throw new Error("A cache store needs a backend.")
+  const partOf = (keyHash: string): Part<A> =>
+    parts.length === 1 ? firstPart : (parts[links.pick(keyHash)] ?? firstPart)
 
   const find = (key: string, done: (found: Far.Found<A> | undefined) => void): (() => void) | undefined => {
     const keyHash = hash(key)
-    if (isHopeless(keyHash)) return undefined
+    const { link, reads, suspects } = partOf(keyHash)
+    // There is no point in asking: nobody would answer, or the answer would not be believed.
+    if (link.reads.isOpen() || suspects.has(keyHash)) return undefined
     return reads.join(keyHash, (found) => done(suspects.has(keyHash) ? undefined : found))
   }
 
@@ -113,7 +128,11 @@ export const make = <A>(
     log.hasSince(position, ofKey(key)) || tags.some((tag) => log.hasSince(position, ofTag(tag)))
 
   /** The backend's token of a lease that is good as far as this process knows; `undefined` without a lease. */
-  const heldToken = (key: string, { lease, tags }: Store.SetOptions): string | undefined | Far.Outcome => {
+  const heldToken = (
+    key: string,
+    { lease, tags }: Store.SetOptions,
+    { backend }: Part<A>
+  ): string | undefined | Far.Outcome => {
     if (lease === undefined) return undefined
     const parsed = Token.parse(lease.token)
     if (parsed === undefined) return "refused"
@@ -125,8 +144,11 @@ export const make = <A>(
   }
 
   const write = (key: string, value: A, set: Store.SetOptions, done: (outcome: Far.Outcome) => void): void => {
+    const keyHash = hash(key)
+    const part = partOf(keyHash)
+    const { link, backend, suspects } = part
     const isOld = set.since !== undefined && isInvalidatedSince(set.since, key, set.tags)
-    const token = isOld ? "refused" : heldToken(key, set)
+    const token = isOld ? "refused" : heldToken(key, set, part)
     if (token === "refused" || token === "lost") {
       done(token)
       return
@@ -143,7 +165,6 @@ export const make = <A>(
       done("lost")
       return
     }
-    const keyHash = hash(key)
     const begun = log.now()
     pendingWrites++
     const send = (sealed: Uint8Array) => {
@@ -172,7 +193,7 @@ export const make = <A>(
   /** Waits for what goes on in the background, as long as for a read. */
   const waiting = (begin: (done: () => void) => void): Effect.Effect<void> =>
     Fiberless.make((_, resume) => {
-      const wait = link.waits.add(() => resume(Exit.void))
+      const wait = waits.add(() => resume(Exit.void))
       begin(() => {
         if (wait.expire === undefined) return
         wait.expire = undefined
@@ -191,7 +212,8 @@ export const make = <A>(
       log.addAll()
       leases.voidAll()
       tell(invalidation)
-      suspects.removeAll(clearAll, done)
+      const one = countdown(parts.length, done)
+      for (const part of parts) part.suspects.removeAll(part.clear, one)
     })
 
   const hear = (invalidation: Invalidation.Invalidation) => {
@@ -209,6 +231,8 @@ export const make = <A>(
       const token = leases.acquire(key, log.now(), at, at + Duration.toMillis(timeToLive))
       return token === undefined ? Store.Taken() : Store.Granted({ key, token: Token.own(token) })
     }
+    const keyHash = hash(key)
+    const { backend, link } = partOf(keyHash)
     const shared = backend.leases
     if (shared === undefined) return Effect.sync(acquireHere)
     return Fiberless.make((_, resume) => {
@@ -219,9 +243,9 @@ export const make = <A>(
         wait.expire = undefined
         resume(Exit.succeed(lease))
       }
-      const wait = link.waits.add(() => resume(Exit.succeed(acquireHere())))
+      const wait = waits.add(() => resume(Exit.succeed(acquireHere())))
       let left = false
-      link.writes.run(shared.acquire(remoteNamespace, hash(key), timeToLive), (answered) => {
+      link.writes.run(shared.acquire(remoteNamespace, keyHash, timeToLive), (answered) => {
         if (answered === lost) return queueMicrotask(() => answer(acquireHere()))
         if (Option.isNone(answered)) return queueMicrotask(() => answer(Store.Taken()))
         if (!left && wait.expire !== undefined) {
@@ -229,7 +253,7 @@ export const make = <A>(
           return queueMicrotask(() => answer(Store.Granted({ key, token })))
         }
         // Nobody waits for it any more.
-        link.writes.run(shared.release(remoteNamespace, hash(key), answered.value), () => {})
+        link.writes.run(shared.release(remoteNamespace, keyHash, answered.value), () => {})
       })
       return () => {
         left = true
@@ -267,7 +291,7 @@ export const make = <A>(
       Fiberless.make((_, resume) => {
         let outcome: Exit.Exit<boolean> | undefined
         let returned = false
-        const wait = link.waits.add(() => resume(no))
+        const wait = waits.add(() => resume(no))
         write(key, value, set, (written) => {
           outcome = written === "kept" ? yes : no
           if (wait.expire === undefined) return
@@ -287,16 +311,21 @@ export const make = <A>(
         leases.void(key)
         tell(invalidation)
         const keyHash = hash(key)
+        const { backend, suspects } = partOf(keyHash)
         suspects.remove(keyHash, removing(invalidation, backend.remove(remoteNamespace, keyHash)), done)
       }),
     removeTagged: (tag) => {
-      const { removeTagged } = backend
       const invalidation = Invalidation.Tag({ namespace, tag })
-      if (removeTagged === undefined) return clearing(invalidation)
+      const tagHash = hash(tag)
+      if (parts.some(({ backend }) => backend.removeTagged === undefined)) return clearing(invalidation)
       return waiting((done) => {
         log.add(ofTag(tag))
         tell(invalidation)
-        suspects.removeAll(removing(invalidation, removeTagged(remoteNamespace, hash(tag))), done)
+        const one = countdown(parts.length, done)
+        for (const { backend, clear, suspects } of parts) {
+          const command = backend.removeTagged?.(remoteNamespace, tagHash)
+          suspects.removeAll(command === undefined ? clear : removing(invalidation, command), one)
+        }
       })
     },
     removePrefix: (prefix) => clearing(Invalidation.Prefix({ namespace, prefix })),
@@ -306,11 +335,12 @@ export const make = <A>(
       waiting((done) => {
         const parsed = Token.parse(lease.token)
         if (parsed?.kind === "own") leases.end(lease.key, parsed.token, now())
+        const { backend, link } = partOf(hash(lease.key))
         if (parsed?.kind !== "shared" || backend.leases === undefined) {
           done()
           return
         }
-        link.writes.run(backend.leases.release(remoteNamespace, hash(lease.key), parsed.token), done)
+        link.writes.run(backend.leases.release(remoteNamespace, hash(lease.key), parsed.token), () => done())
       }),
     subscribe: PubSub.subscribe(invalidations)
   }
@@ -330,6 +360,14 @@ const Token = {
     const end = token.indexOf(":", 7)
     if (!token.startsWith("shared:") || end < 0) return undefined
     return { kind: "shared", position: Number(token.slice(7, end)), token: token.slice(end + 1) }
+  }
+}
+
+/** Calls `done` when it has been called so many times. */
+const countdown = (times: number, done: () => void): (() => void) => {
+  let left = times
+  return () => {
+    if (--left === 0) done()
   }
 }
 
