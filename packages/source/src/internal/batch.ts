@@ -1,7 +1,5 @@
-/** Keys that leave together. */
+/** Keys that leave together: how they gather, how they are asked for, how they are answered. */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
@@ -20,41 +18,40 @@ import type { Table } from "./identity.ts"
 import * as Instruments from "./instruments.ts"
 import type { Lane } from "./lane.ts"
 
-/** A chain of resolvers that wait for each other is not followed further than this. */
-const maxDepth = 1000
-
 export class Batch {
   /** Whether it still takes keys. */
   isOpen = true
   /** Whether it has been answered, or given up. */
   isOver = false
-  /** How many entries somebody waits for and nothing has answered. */
-  wanted = 0
   entries: Array<Entry> = []
-  /** How many entries there were when the dispatcher last looked. */
-  seen = 0
+  /** What its entries cost together. */
   cost = 0
   /** What its loads select together; `undefined` is everything. */
   selection: unknown = undefined
+  /** How many entries there were when the dispatcher last looked. */
+  seen = 0
   readonly policies: Array<Policy.Policy> = []
   /** When the call began, in the order of calls and clears. */
   since: BoundedMemo.Position = 0
-  /** Where the store's history of invalidations stood when it was asked. */
+  /** Where the history of an external store stood when it was asked. */
   position: number | undefined = undefined
-  /** Entries that take no answer from the store. */
+  /** Entries that take no answer from a store. */
   fresh: Set<Entry> | undefined = undefined
-  private timers: Array<() => void> | undefined = undefined
-  private spans: Set<Tracer.AnySpan> | undefined = undefined
   fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
+  /** The batches that its resolver waits for, with how many waits each. */
+  waits: Map<Batch, number> | undefined = undefined
+  /** How many resolvers wait for it in a row. */
+  depth = 0
+  /** How many entries somebody waits for and nothing has answered. */
+  private wanted = 0
+  private loads = 0
   private isRunning = false
   private isQueued = false
-  private depth = 0
-  private loads = 0
-  private readonly opened: number
-  /** The batches that this one's resolver waits for, with how many waits each. */
-  private waitsFor: Map<Batch, number> | undefined = undefined
+  private timers: Array<() => void> | undefined = undefined
+  private spans: Set<Tracer.AnySpan> | undefined = undefined
   /** The entries by key, for answers that come one by one. */
   private index: Table<Array<Entry>> | undefined = undefined
+  private readonly opened: number
   readonly lane: Lane
 
   constructor(lane: Lane) {
@@ -62,17 +59,13 @@ export class Batch {
     this.opened = lane.state.clock.unsafeCurrentTimeMillis()
   }
 
-  // Filling
+  // Gathering
 
   add(entry: Entry, selection: unknown): void {
     const { cost, selection: merge } = this.lane.definition
     if (merge !== undefined) {
-      this.selection =
-        this.entries.length === 0
-          ? selection
-          : this.selection === undefined || selection === undefined
-            ? undefined
-            : merge.merge(this.selection, selection)
+      if (this.entries.length === 0) this.selection = selection
+      else this.widen(selection)
     }
     if (cost !== undefined) this.cost += cost.of(entry.key)
     this.entries.push(entry)
@@ -80,30 +73,34 @@ export class Batch {
     this.loads++
   }
 
-  /** Widens what an open batch selects for a key that is already in it. */
-  widen(selection: unknown): void {
-    const merge = this.lane.definition.selection
+  /** Adds a load of a key that is in the batch already. */
+  rejoin(selection: unknown): void {
     this.loads++
+    this.widen(selection)
+  }
+
+  private widen(selection: unknown): void {
+    const merge = this.lane.definition.selection
     if (merge === undefined || this.selection === undefined) return
     this.selection = selection === undefined ? undefined : merge.merge(this.selection, selection)
   }
 
   /** Lets a load's policy have a say in when the batch leaves. */
   admit(policy: Policy.Policy): void {
-    for (const admitted of this.policies) if (admitted === policy || Equal.equals(admitted, policy)) return
+    if (this.policies[0] === policy || this.policies.some((admitted) => Equal.equals(admitted, policy))) return
     this.policies.push(policy)
     this.lane.state.dispatcher.schedule(this, policy)
+  }
+
+  refresh(entry: Entry): void {
+    this.fresh ??= new Set()
+    this.fresh.add(entry)
   }
 
   link(span: Tracer.AnySpan | undefined): void {
     if (span === undefined) return
     this.spans ??= new Set()
     this.spans.add(span)
-  }
-
-  refresh(entry: Entry): void {
-    this.fresh ??= new Set()
-    this.fresh.add(entry)
   }
 
   onLeave(stop: () => void): void {
@@ -121,7 +118,7 @@ export class Batch {
     else if (this.isQueued) this.end()
   }
 
-  // Leaving
+  // Asking
 
   /** Closes the batch to further keys, and sends it once its source's limits allow. */
   dispatch(): void {
@@ -145,15 +142,20 @@ export class Batch {
     this.timers = undefined
   }
 
-  /** Calls the resolver. For the gate to call. */
+  /** Asks the resolver, in a fiber of its own unless its answer is at hand. For the gate to call. */
   run(): void {
     const { definition, place, state } = this.lane
+    if (this.isQueued) state.queued.delete(this)
     this.isQueued = false
     this.isRunning = true
-    state.queued.delete(this)
     state.started(this)
     this.since = BoundedMemo.next()
-    const fiber = Runtime.runFork(state.runtimeFor(this, place, definition), this.effect())
+    const effect = this.call()
+    if (Exit.isExit(effect)) {
+      this.settle(effect)
+      return
+    }
+    const fiber = Runtime.runFork(state.runtimeFor(this, place, definition), effect)
     const exit = fiber.unsafePoll()
     if (exit !== null) {
       this.settle(exit)
@@ -164,98 +166,60 @@ export class Batch {
     if (this.wanted === 0) fiber.unsafeInterruptAsFork(FiberId.none)
   }
 
-  private effect(): Effect.Effect<unknown, unknown> {
-    const { definition, state } = this.lane
-    const call = definition.external === undefined ? this.call : External.lookUp(this, definition.external, this.call)
-    const delay = definition.gate?.delay(state.clock.unsafeCurrentTimeMillis()) ?? 0
-    return delay > 0 ? Effect.zipRight(Clock.sleep(Duration.millis(delay)), call) : call
+  private call(): Effect.Effect<unknown, unknown> {
+    const { external, gate } = this.lane.definition
+    const delay = gate === undefined ? 0 : gate.delay(this.lane.state.clock.unsafeCurrentTimeMillis())
+    if (external === undefined && delay === 0) return this.ask()
+    const ask = Effect.suspend(() => this.ask())
+    const call = external === undefined ? ask : External.lookUp(this, external, ask)
+    return delay === 0 ? call : Effect.zipRight(Effect.sleep(delay), call)
   }
 
   /** Asks for the keys that are wanted at this moment, and not yet answered. */
-  private readonly call: Effect.Effect<unknown, unknown> = Effect.suspend(() => {
-    const { definition, state } = this.lane
-    const before = this.entries.length
-    if (this.wanted !== before) this.entries = this.entries.filter((entry) => entry.isWanted)
-    if (this.entries.length === 0) return Effect.void
-    const keys = this.entries.map((entry) => entry.key)
-    state.batches++
-    state.keys += keys.length
+  private ask(): Effect.Effect<unknown, unknown> {
+    const { definition, group, state, tally } = this.lane
+    if (this.wanted !== this.entries.length) this.entries = this.entries.filter((entry) => entry.isWanted)
+    const size = this.entries.length
+    if (size === 0) return Exit.void
     const waited = state.clock.unsafeCurrentTimeMillis() - this.opened
-    definition.instruments.batch(keys.length, waited)
-    const hits = this.lane.tally.hits
-    definition.instruments.tally(this.lane.tally)
-    const effect = definition.resolve(keys, this.view(), this)
+    const { hits } = tally
+    state.batches++
+    state.keys += size
+    definition.instruments.batch(size, waited, tally)
+    let effect: Effect.Effect<unknown, unknown>
+    try {
+      effect = definition.resolve(
+        this.entries.map((entry) => entry.key),
+        new Answering(this),
+        this
+      )
+    } catch (defect) {
+      effect = Exit.die(defect)
+    }
     if (!state.isTraced) return effect
     return Instruments.span(effect, definition.name, this.spans ?? [], {
-      "wellspring.batch.group": describe(this.lane.group),
+      "wellspring.batch.group": Instruments.show(group),
       "wellspring.batch.size": this.loads,
-      "wellspring.batch.distinct": keys.length,
+      "wellspring.batch.distinct": size,
       "wellspring.batch.hits": hits,
       "wellspring.batch.wait_millis": waited
     })
-  })
-
-  private view(): ResolverView {
-    return {
-      group: this.lane.group,
-      selection: this.selection,
-      answer: (key, exit) => this.answer(key, exit),
-      succeed: (key, value) => this.answer(key, Exit.succeed(value)),
-      fail: (key, error) => this.answer(key, Exit.fail(error))
-    }
   }
 
-  // Waiting for other batches
-
-  /** Notes that the resolver waits for other batches, unless that would be for ever. */
-  waitFor(batches: Iterable<Batch>, key: unknown): SourceError.LoadCycle | undefined {
-    for (const batch of batches) {
-      const path = this.waitsFor?.has(batch) === true ? undefined : batch.pathTo(this, new Set())
-      if (path === undefined && this.depth < maxDepth) continue
-      const sources = [this, ...(path ?? [batch])].map(({ lane }) => lane.definition.name)
-      return new SourceError.LoadCycle({ sources, key })
-    }
-    const wasWaiting = this.waitsFor !== undefined
-    this.waitsFor ??= new Map()
-    for (const batch of batches) {
-      batch.depth = Math.max(batch.depth, this.depth + 1)
-      this.waitsFor.set(batch, (this.waitsFor.get(batch) ?? 0) + 1)
-    }
-    if (!wasWaiting && this.isRunning) {
-      this.lane.definition.gate?.leave()
-      this.lane.state.parked()
-    }
-    return undefined
+  /** Its resolver waits for other batches: somebody else may have its place meanwhile. */
+  paused(): void {
+    if (!this.isRunning) return
+    this.lane.definition.gate?.leave()
+    this.lane.state.paused()
   }
 
-  waitedFor(batches: Iterable<Batch>): void {
-    const waits = this.waitsFor
-    if (waits === undefined) return
-    for (const batch of batches) {
-      const left = (waits.get(batch) ?? 1) - 1
-      if (left > 0) waits.set(batch, left)
-      else waits.delete(batch)
-    }
-    if (waits.size > 0) return
-    this.waitsFor = undefined
+  resumed(): void {
     if (!this.isRunning) return
     this.lane.definition.gate?.reenter()
-    this.lane.state.unparked()
+    this.lane.state.resumed()
   }
 
-  /** The batches by which this one waits for another, the other included. */
-  private pathTo(other: Batch, visited: Set<Batch>): ReadonlyArray<Batch> | undefined {
-    if (this === other) return [this]
-    if (this.waitsFor === undefined || visited.has(this)) return undefined
-    visited.add(this)
-    for (const batch of this.waitsFor.keys()) {
-      const path = batch.pathTo(other, visited)
-      if (path !== undefined) return [this, ...path]
-    }
-    return undefined
-  }
-
-  // Answers
+  // Answering
 
   /** Answers one key while the resolver still runs. The first answer counts. */
   answer(key: unknown, exit: Answer): void {
@@ -268,8 +232,7 @@ export class Batch {
         else same.push(entry)
       }
     }
-    const entries = this.index.get(of(key)) ?? []
-    for (const entry of entries) {
+    for (const entry of this.index.get(of(key)) ?? []) {
       if (Exit.isSuccess(exit)) this.succeed(entry, exit.value)
       else this.complete(entry, exit)
     }
@@ -302,39 +265,36 @@ export class Batch {
     this.end()
   }
 
-  /** Writes behind: nobody waits for it but the end of the Operation. */
-  private keep(external: ExternalMemo): void {
-    const { definition, place, state } = this.lane
-    const write = External.keep(this, external)
-    if (write !== undefined) state.inBackground(Runtime.runFork(state.runtimeFor(this, place, definition), write))
+  private answerAll(answers: unknown): void {
+    const { key, missing } = this.lane.definition
+    const { entries } = this
+    if (Array.isArray(answers)) {
+      const { length } = answers
+      if (length !== entries.length) this.malformed(`answered ${length} values for ${entries.length} keys`)
+      else for (let i = 0; i < length; i++) this.take(entries[i] as Entry, answers[i])
+      return
+    }
+    try {
+      const read = Answers.reader(answers, key)
+      if (read === undefined) {
+        this.malformed(`answered with ${Instruments.show(answers)}, not with a list or by key`)
+        return
+      }
+      for (const entry of entries) {
+        if (entry.isAnswered) continue
+        const slot = read(entry.key, entry.id)
+        if (slot === Answers.none) this.complete(entry, missing(entry.key))
+        else this.take(entry, slot)
+      }
+    } catch (defect) {
+      // What says the key of a row is the source's own code too.
+      this.failAll(this.broken(defect))
+    }
   }
 
-  /** Gives back whatever the batch holds, and lets go of everything it points at. */
-  private end(): void {
-    if (this.isOver) return
-    const { definition, state } = this.lane
-    const isParked = this.waitsFor !== undefined
-    this.isOver = true
-    if (this.isQueued) {
-      definition.gate?.forget(this)
-      state.queued.delete(this)
-    }
-    if (this.isRunning) {
-      state.ended(this, isParked)
-      if (!isParked) definition.gate?.leave()
-    }
-    this.isRunning = false
-    this.waitsFor = undefined
-    this.entries = []
-    this.index = undefined
-    this.spans = undefined
-  }
-
-  /** Lets go of every caller: the Operation has closed. */
-  drop(): void {
-    if (this.isOpen) this.close()
-    this.failAll(Exit.interrupt(FiberId.none))
-    this.end()
+  private take(entry: Entry, slot: unknown): void {
+    if (slot instanceof Answers.Failed) this.complete(entry, Exit.fail(slot.error))
+    else this.succeed(entry, slot)
   }
 
   private failAll(exit: Answer): void {
@@ -349,62 +309,82 @@ export class Batch {
   }
 
   private broken(cause: unknown): Answer {
-    const keys = this.entries.map((entry) => entry.key)
-    return Exit.die(new SourceError.ResolverDefect({ source: this.lane.definition.name, keys, cause }))
+    return Exit.die(new SourceError.ResolverDefect({ source: this.lane.definition.name, keys: this.keys(), cause }))
   }
 
   private malformed(problem: string): void {
-    const keys = this.entries.map((entry) => entry.key)
-    this.failAll(Exit.die(new SourceError.MalformedAnswer({ source: this.lane.definition.name, keys, problem })))
+    const source = this.lane.definition.name
+    this.failAll(Exit.die(new SourceError.MalformedAnswer({ source, keys: this.keys(), problem })))
   }
 
-  private answerAll(answers: unknown): void {
-    const { key, missing } = this.lane.definition
-    if (Array.isArray(answers)) {
-      this.answerInOrder(answers)
-      return
-    }
-    try {
-      const read = Answers.reader(answers, key)
-      if (read === undefined) this.malformed(`answered with ${describe(answers)}, not with a list or by key`)
-      else {
-        for (const entry of this.entries) {
-          if (entry.isAnswered) continue
-          const slot = read(entry.key, entry.id)
-          if (slot === Answers.none) this.complete(entry, missing(entry.key))
-          else this.read(entry, slot)
-        }
-      }
-    } catch (error) {
-      // What reads the rows is the source's own code too.
-      this.failAll(this.broken(error))
-    }
+  private keys(): Array<unknown> {
+    return this.entries.map((entry) => entry.key)
   }
 
-  private answerInOrder(answers: ReadonlyArray<unknown>): void {
-    const { entries } = this
-    const { length } = answers
-    if (length !== entries.length) {
-      this.malformed(`answered ${length} ${length === 1 ? "value" : "values"} for ${entries.length} keys`)
-      return
-    }
-    for (let i = 0; i < length; i++) {
-      const entry = entries[i]
-      if (entry !== undefined) this.read(entry, answers[i])
-    }
+  /** Writes behind: nobody waits for it but the end of the Operation. */
+  private keep(external: ExternalMemo): void {
+    const { definition, place, state } = this.lane
+    const write = External.keep(this, external)
+    if (write !== undefined) state.inBackground(Runtime.runFork(state.runtimeFor(this, place, definition), write))
   }
 
-  private read(entry: Entry, slot: unknown): void {
-    if (slot instanceof Answers.Failed) this.complete(entry, Exit.fail(slot.error))
-    else this.succeed(entry, slot)
+  // Ending
+
+  /** Lets go of every caller: the Operation has closed. */
+  drop(): void {
+    if (this.isOpen) this.close()
+    this.failAll(Exit.interrupt(FiberId.none))
+    this.end()
+  }
+
+  /** Gives back whatever the batch holds, and lets go of everything it points at. */
+  private end(): void {
+    if (this.isOver) return
+    const { definition, state } = this.lane
+    this.isOver = true
+    if (this.isQueued) {
+      definition.gate?.forget(this)
+      state.queued.delete(this)
+    }
+    if (this.isRunning) {
+      const isPaused = this.waits !== undefined
+      this.isRunning = false
+      state.ended(this, isPaused)
+      if (!isPaused) definition.gate?.leave()
+    }
+    this.waits = undefined
+    this.entries = []
+    this.index = undefined
+    this.spans = undefined
+    this.fresh = undefined
   }
 }
 
-const describe = (value: unknown): string => {
-  if (value === undefined || typeof value === "string") return value ?? ""
-  try {
-    return JSON.stringify(value) ?? String(value)
-  } catch {
-    return typeof value
+/** What a resolver sees of its batch. Its functions may be taken out of it. */
+class Answering implements ResolverView {
+  private readonly batch: Batch
+
+  constructor(batch: Batch) {
+    this.batch = batch
+  }
+
+  get group(): unknown {
+    return this.batch.lane.group
+  }
+
+  get selection(): unknown {
+    return this.batch.selection
+  }
+
+  get answer(): ResolverView["answer"] {
+    return (key, exit) => this.batch.answer(key, exit)
+  }
+
+  get succeed(): ResolverView["succeed"] {
+    return (key, value) => this.batch.answer(key, Exit.succeed(value))
+  }
+
+  get fail(): ResolverView["fail"] {
+    return (key, error) => this.batch.answer(key, Exit.fail(error))
   }
 }

@@ -45,10 +45,12 @@ export class Instruments {
     this.labels = [MetricLabel.make("source", source)]
   }
 
-  batch(size: number, waited: number): void {
+  /** Counts a batch, and what its lane has tallied since the one before. */
+  batch(size: number, waited: number, tally: Tally): void {
     batches.unsafeUpdate(1, this.labels)
     batchSize.unsafeUpdate(size, this.labels)
     wait.unsafeUpdate(waited, this.labels)
+    this.tally(tally)
   }
 
   /** Moves what a lane has tallied into the counters. */
@@ -78,3 +80,13 @@ export const span = <A, E, R>(
     links: Array.from(links, (span) => ({ _tag: "SpanLink" as const, span, attributes: {} })),
     captureStackTrace: false
   }) as Effect.Effect<A, E, R>
+
+/** A value in a few words, for people. */
+export const show = (value: unknown): string => {
+  if (value === undefined || typeof value === "string") return value ?? "nothing"
+  try {
+    return JSON.stringify(value) ?? String(value)
+  } catch {
+    return typeof value
+  }
+}

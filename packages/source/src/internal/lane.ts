@@ -63,7 +63,7 @@ export class Lane {
   private reuse(known: Entry, caller: Caller, ask: Ask, waiter: Waiter): Answer | Entry | undefined {
     const { batch } = known
     if (batch?.isOpen === true) {
-      batch.widen(ask.selection)
+      batch.rejoin(ask.selection)
       batch.admit(ask.policy)
       if (ask.fresh && this.definition.external !== undefined) batch.refresh(known)
     } else if (ask.fresh || !this.covers(known, ask)) return undefined
@@ -110,7 +110,8 @@ export class Lane {
       batch = new Batch(this)
       this.open = batch
     }
-    const entry = new this.definition.entry(id, key, batch, waiter)
+    const Kind = this.definition.entry
+    const entry = Kind === Entry ? new Entry(id, key, batch, waiter) : new Kind(id, key, batch, waiter)
     batch.add(entry, ask.selection)
     batch.admit(ask.policy)
     if (ask.fresh && this.definition.external !== undefined) batch.refresh(entry)

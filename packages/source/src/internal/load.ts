@@ -13,6 +13,7 @@ import type { Answer, Ask, Definition, Resume } from "./definition.ts"
 import { Entry } from "./entry.ts"
 import type { Lane } from "./lane.ts"
 import { type Caller, OperationTypeId, operationKey, type State } from "./state.ts"
+import * as Waits from "./waits.ts"
 
 /** Which keys, of which source: what loads of one view have in common. */
 export interface Target {
@@ -67,19 +68,19 @@ const nested = (
 ): Answer | Fiberless.Leave => {
   let batches: ReadonlyArray<Batch> = []
   const wait: Resume = (exit) => {
-    parent.waitedFor(batches)
+    Waits.end(parent, batches)
     resume(exit)
   }
   const started = enter(wait)
   if (!(started instanceof Entry)) return started
   if (started.batch !== undefined) batches = [started.batch]
-  const cycle = parent.waitFor(batches, key)
+  const cycle = Waits.begin(parent, batches, key)
   if (cycle !== undefined) {
     started.leave(wait)
     return Exit.die(cycle)
   }
   return () => {
-    parent.waitedFor(batches)
+    Waits.end(parent, batches)
     batches = []
     started.leave(wait)
   }

@@ -8,6 +8,7 @@ import { Entry, type Reader } from "./entry.ts"
 import type { Lane } from "./lane.ts"
 import { callerOf, type Target } from "./load.ts"
 import type { Caller } from "./state.ts"
+import * as Waits from "./waits.ts"
 
 /** By position, the answer that was at hand or the entry that has it now. */
 export type Slot = Answer | Entry
@@ -92,7 +93,7 @@ class Many<A> implements Reader {
       batches.add(entry.batch)
       key = entry.key
     }
-    const cycle = parent.waitFor(batches, key)
+    const cycle = Waits.begin(parent, batches, key)
     if (cycle !== undefined) return cycle
     this.parent = parent
     this.batches = batches
@@ -121,6 +122,6 @@ class Many<A> implements Reader {
 
   private done(): void {
     this.isDone = true
-    if (this.batches !== undefined) this.parent?.waitedFor(this.batches)
+    if (this.parent !== undefined && this.batches !== undefined) Waits.end(this.parent, this.batches)
   }
 }

@@ -26,6 +26,8 @@ const passing: ReadonlySet<string> = new Set([operationKey, batchKey, Tracer.Par
 /** One set of services, as callers of one Operation provide it, and the lanes under it. */
 export class Place {
   lanes = new Map<Definition, Lane>()
+  /** The lane asked for last, which is often the next. */
+  last: Lane | undefined = undefined
   groups = new Map<Definition, Table<Lane>>()
   readonly services: ReadonlyMap<string, unknown>
 
@@ -136,10 +138,13 @@ export class State {
   lane(definition: Definition, group: unknown, groupId: unknown, caller: Caller): Lane {
     const place = definition.closed === undefined ? caller.place : this.closedPlace
     if (definition.group === undefined) {
-      const known = place.lanes.get(definition)
-      if (known !== undefined) return known
-      const lane = new Lane(this, place, definition, group, groupId)
-      place.lanes.set(definition, lane)
+      if (place.last?.definition === definition) return place.last
+      let lane = place.lanes.get(definition)
+      if (lane === undefined) {
+        lane = new Lane(this, place, definition, group, groupId)
+        place.lanes.set(definition, lane)
+      }
+      place.last = lane
       return lane
     }
     let lanes = place.groups.get(definition)
@@ -169,6 +174,7 @@ export class State {
       for (const lanes of place.groups.values()) {
         for (const lane of lanes.values()) lane.definition.instruments.tally(lane.tally)
       }
+      place.last = undefined
       place.lanes = new Map()
       place.groups = new Map()
     }
@@ -197,18 +203,18 @@ export class State {
     this.running++
   }
 
-  ended(batch: Batch, isParked: boolean): void {
+  ended(batch: Batch, isPaused: boolean): void {
     this.inFlight.delete(batch)
-    if (!isParked) this.running--
+    if (!isPaused) this.running--
     this.dispatcher.calmer()
   }
 
-  parked(): void {
+  paused(): void {
     this.running--
     this.dispatcher.calmer()
   }
 
-  unparked(): void {
+  resumed(): void {
     this.running++
   }
 
