@@ -80,6 +80,8 @@ export interface Freshened<A extends Entry.Entry> {
   readonly previous: A
   /** What to keep in place of `previous`; `undefined` when the origin no longer permits keeping it. */
   readonly entry: Entry.Entry | undefined
+  /** `entry` answers other requests than `previous`, which stays beside it: the origin chose it for this one. */
+  readonly isAnother: boolean
   /** What to tell the caller about the representation, single-use fields of the 304 included. */
   readonly headers: Message.Fields
 }
@@ -164,7 +166,8 @@ const freshen = <A extends Entry.Entry>(
   previous: A
 ): Freshened<A> => {
   const { entry, headers } = update(policy, plan, request, response, times, previous)
-  return { _tag: "Freshened", previous, entry: plan.mayStore ? entry : previous, headers }
+  const isAnother = !Vary.matches(policy, previous.vary, request.headers)
+  return { _tag: "Freshened", previous, entry: plan.mayStore ? entry : previous, isAnother, headers }
 }
 
 const update = (

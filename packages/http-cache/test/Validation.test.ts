@@ -160,6 +160,8 @@ describe("Validation.onNotModified", () => {
     const asking = request({ foo: "3" })
     assert.strictEqual(freshened([one, two], { etag: '"2"' }, { request: asking }).previous, two)
     assert.strictEqual(freshened([one, two], { etag: '"2"' }, { request: asking }).entry?.vary[0]?.value, "#1:3")
+    assert.isTrue(freshened([one, two], { etag: '"2"' }, { request: asking }).isAnother)
+    assert.isFalse(freshened([e], { etag }).isAnother)
     assert.strictEqual(vouch([one, two], {})._tag, "AskAgain")
   })
 
