@@ -1,1 +1,3 @@
-export {}
+export * as Memcached from "./Memcached.ts"
+export * as MemcachedBackend from "./MemcachedBackend.ts"
+export * as MemcachedConnection from "./MemcachedConnection.ts"

@@ -1,0 +1,98 @@
+/** Real servers on free loopback ports, for as long as a scope lasts. */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { connect, createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Clock, Effect, Schedule } from "effect"
+
+/** Processes take their time whatever a test's clock says. */
+const liveClock = Clock.make()
+
+const onPath = (program: string): boolean => {
+  try {
+    execFileSync("sh", ["-c", `command -v ${program}`])
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Whether the suites that need a program can run. Says so in one line where
+ * they can not, and fails instead in CI, so that they are never left out unseen.
+ */
+export const canRun = (program: string, suites: string): boolean => {
+  if (onPath(program)) return true
+  const advice = `${suites} need ${program}: apt-get install ${program}, or brew install ${program.split("-")[0]}`
+  if (process.env["CI"]) throw new Error(`Not run: ${advice}`)
+  process.stderr.write(`Not run: ${advice}\n`)
+  return false
+}
+
+export const freePort: Effect.Effect<number> = Effect.async((resume) => {
+  const server = createServer()
+  server.listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    const port = typeof address === "object" && address !== null ? address.port : 0
+    server.close(() => resume(Effect.succeed(port)))
+  })
+})
+
+const accepts = (port: number): Effect.Effect<void, Error> =>
+  Effect.async((resume) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.destroy()
+      resume(Effect.void)
+    })
+    socket.on("error", (error) => resume(Effect.fail(error)))
+  })
+
+export interface ServerProcess {
+  readonly port: number
+  /** Ends it as a crash would. */
+  readonly kill: Effect.Effect<void>
+  /** Stops and continues it by its own process id. */
+  readonly freeze: Effect.Effect<void>
+  readonly thaw: Effect.Effect<void>
+  /** Starts it again on its port, after a kill. */
+  readonly start: Effect.Effect<void>
+}
+
+const ended = (child: ChildProcess) =>
+  Effect.async<void>((resume) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
+    child.once("exit", () => resume(Effect.void))
+  })
+
+/** A server program with its arguments for a port and a directory of its own. */
+const make = (program: string, args: (port: number, directory: string) => ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const port = yield* freePort
+    const directory = mkdtempSync(join(tmpdir(), "wellspring-test-"))
+    let child: ChildProcess | undefined
+    const start = Effect.sync(() => {
+      child = spawn(program, [...args(port, directory)], { stdio: "ignore" })
+    }).pipe(
+      Effect.zipRight(
+        accepts(port).pipe(Effect.retry(Schedule.intersect(Schedule.spaced("20 millis"), Schedule.recurs(250))))
+      ),
+      Effect.orDie,
+      Effect.withClock(liveClock)
+    )
+    const signal = (name: NodeJS.Signals) => Effect.sync(() => void child?.kill(name))
+    const kill = Effect.suspend(() =>
+      child === undefined ? Effect.void : Effect.zipRight(signal("SIGKILL"), ended(child))
+    )
+    yield* Effect.acquireRelease(start, () =>
+      Effect.zipRight(
+        Effect.zipRight(signal("SIGCONT"), kill),
+        Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
+      )
+    )
+    const server: ServerProcess = { port, kill, freeze: signal("SIGSTOP"), thaw: signal("SIGCONT"), start }
+    return server
+  })
+
+export const memcachedServer = (...more: ReadonlyArray<string>) =>
+  make("memcached", (port) => ["-u", "nobody", "-l", "127.0.0.1", "-p", String(port), "-U", "0", ...more])
