@@ -11,10 +11,10 @@ import type * as RestSource from "./RestSource.ts"
 type Key = string | number
 
 /** What makes a source of an endpoint. `L` is the endpoint's answer, `Row` one thing in it. */
-export interface Options<I, L, E, R, K extends Key, Row, M extends Source.Missing> {
+export interface Options<I, L, E, R, K extends Key, KI, Row, M extends Source.Missing> {
   /** The endpoint that answers for many keys at once. */
   readonly endpoint: Endpoint.Endpoint<string, I, L, E, R>
-  readonly key: Schema.Schema<K, Key>
+  readonly key: Schema.Schema<K, KI>
   /** The endpoint's parameters for a batch. Keys come sorted, so that equal batches have one URL. */
   readonly input: (keys: ReadonlyArray<K>) => I
   /** The things in an answer, in any order. */
@@ -69,20 +69,20 @@ export type Batched<K, Row, E, R, M extends Source.Missing> = Source.Source<
  * const movie = MovieById.load("tt0111161")
  */
 export const batched: {
-  <I, L, E, R, K extends Key, Row, SE, SR, M extends Source.Missing = "fail">(
+  <I, L, E, R, K extends Key, KI, Row, SE, SR, M extends Source.Missing = "fail">(
     name: string,
-    options: Options<I, L, E, R, K, Row, M> & {
+    options: Options<I, L, E, R, K, KI, Row, M> & {
       /** The source to call. Left out, the one that the endpoint's requests ask for. */
       readonly through: Pick<RestSource.Service<SE, SR>, "call">
     }
   ): Batched<K, Row, E | SE, SR, M>
-  <I, L, E, R, K extends Key, Row, M extends Source.Missing = "fail">(
+  <I, L, E, R, K extends Key, KI, Row, M extends Source.Missing = "fail">(
     name: string,
-    options: Options<I, L, E, R, K, Row, M>
+    options: Options<I, L, E, R, K, KI, Row, M>
   ): Batched<K, Row, E, R, M>
 } = (name: string, given: unknown): never => {
   // The signatures above say what goes together; here it is all unknown.
-  const options = given as Options<unknown, unknown, unknown, unknown, Key, unknown, Source.Missing> & {
+  const options = given as Options<unknown, unknown, unknown, unknown, Key, Key, unknown, Source.Missing> & {
     readonly through?: Pick<RestSource.Service<unknown, unknown>, "call">
   }
   const { by, rows, through } = options

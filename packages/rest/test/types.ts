@@ -59,3 +59,22 @@ export const called = Effect.gen(function* () {
   )
   return yield* effect
 })
+
+const Movie = Schema.Struct({ id: Schema.String, title: Schema.String })
+const ListMovies = Endpoint.get("ListMovies", {
+  path: "movies",
+  query: Schema.Struct({ ids: Schema.Array(Schema.String) }),
+  arrays: "comma",
+  success: Schema.Array(Movie),
+  source: GeographyApi
+})
+
+const MovieById = Endpoint.batched("MovieById", {
+  endpoint: ListMovies,
+  key: Schema.String,
+  input: (ids) => ({ ids }),
+  rows: (movies) => movies,
+  by: (movie) => movie.id
+})
+export const movie = MovieById.load("tt0111161")
+export const title = Effect.map(movie, (movie) => movie.title)

@@ -124,7 +124,8 @@ export class Engine {
         return this.#perform(step.prepared, step.table, site, resume)
       case "Join": {
         const { flight, table } = step
-        const as = (exit: Settled): Settled => (step.isFirst ? exit : joined(exit))
+        const isKept = flight.exit !== undefined
+        const as = (exit: Settled): Settled => (step.isFirst ? exit : told(exit, isKept ? "memo" : "joined"))
         if (flight.exit !== undefined) return as(flight.exit)
         return table.join(flight, (exit) => resume(as(exit)))
       }
@@ -185,11 +186,18 @@ export class Engine {
     return policy
   }
 
+  /** What the calls of an Operation share: nothing of an earlier epoch. */
+  #table(operation: Operation.Service): Inflight<Settled> {
+    const table = Operation.slot(operation, this, () => new Inflight<Settled>())
+    table.enter(operation[Operation.TypeId].epoch)
+    return table
+  }
+
   /** What is at hand or under way already, or a new call. */
   #step(prepared: Prepare.Prepared, site: Run.Site): Step {
     const { definition, key, policy } = prepared
     const operation: Operation.Service | undefined = site.context.unsafeMap.get(operationKey)
-    const table = operation === undefined ? undefined : Operation.slot(operation, this, () => new Inflight<Settled>())
+    const table = operation === undefined ? undefined : this.#table(operation)
     if (!definition.safe) table?.invalidate(prepared.url)
     if (table === undefined || key === undefined || policy.dedupe === "none") return { _tag: "Alone", prepared, table }
     const known = table.find(key)
@@ -252,7 +260,7 @@ export class Engine {
         const call = this.#call(ready, site)
         const operation: Operation.Service | undefined = site.context.unsafeMap.get(operationKey)
         if (!ready.definition.safe && operation !== undefined) {
-          Operation.slot(operation, this, () => new Inflight<Settled>()).invalidate(ready.url)
+          this.#table(operation).invalidate(ready.url)
         }
         return Effect.flatMap(Opening.open(call), (tried): Effect.Effect<Opened, unknown> => {
           if (Exit.isSuccess(tried)) return Effect.succeed({ call, response: tried.value })
@@ -379,4 +387,5 @@ const isReady = (ready: Ready | Effect.Effect<Ready, unknown, unknown>): ready i
 const variant = (policy: Policy.Effective): string =>
   ` ${policy.decode} ${policy.reading} ${policy.cache?.mode ?? ""} ${policy.limits.maxBodyBytes}`
 
-const joined = (exit: Settled): Settled => (Exit.isSuccess(exit) ? Exit.succeed(exit.value.as("joined")) : exit)
+const told = (exit: Settled, outcome: "memo" | "joined"): Settled =>
+  Exit.isSuccess(exit) ? Exit.succeed(exit.value.as(outcome)) : exit

@@ -26,6 +26,16 @@ export class Inflight<X extends Exit.Exit<unknown, unknown>> {
   readonly #flights = new Map<string, Flight<X>>()
   readonly #byUrl = new Map<string, Set<Flight<X>>>()
   #kept = 0
+  #epoch = 0
+
+  /** Nothing of an earlier epoch is joined or read from here on; those who wait are still answered. */
+  enter(epoch: number): void {
+    if (epoch === this.#epoch) return
+    this.#epoch = epoch
+    this.#flights.clear()
+    this.#byUrl.clear()
+    this.#kept = 0
+  }
 
   get size(): number {
     return this.#flights.size
