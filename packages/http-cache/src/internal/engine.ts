@@ -9,9 +9,10 @@ import type * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import type * as Store from "@wellspring/cache-store/Store"
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -25,11 +26,13 @@ import * as Reuse from "../Reuse.ts"
 import * as Selection from "../Selection.ts"
 import * as Storing from "../Storing.ts"
 import * as Validation from "../Validation.ts"
+import * as Vary from "../Vary.ts"
 import type { Answering, Ask, Failure } from "./ask.ts"
 import type { Background } from "./background.ts"
 import type { Leave, Work } from "./begin.ts"
-import { andThen, isStartable, run } from "./begin.ts"
+import { andThen, fiberless, isStartable, run } from "./begin.ts"
 import * as Body from "./body.ts"
+import * as Fleet from "./fleet.ts"
 import { Flight } from "./flights.ts"
 import * as Intake from "./intake.ts"
 import { bytesOf, headOf } from "./origin.ts"
@@ -77,6 +80,8 @@ interface Errand {
   readonly selected: Stored.Stored | undefined
   /** Tells those who wait for the same. */
   readonly land: (landing: Landing) => void
+  /** What keeps other processes from making the same call. */
+  readonly lease?: Store.Granted | undefined
 }
 
 interface Times {
@@ -196,7 +201,9 @@ const lead =
     }
     let left = false
     const leave = flight.join(nobodyWaits)
-    const begun = call(engine, { ...errand, land })((exit) => {
+    const calling =
+      engine.slots.store.direct === undefined ? inTurn(engine, errand, key, land) : call(engine, { ...errand, land })
+    const begun = calling((exit) => {
       if (!left) resume(exit)
       else if (Exit.isSuccess(exit)) release(engine, exit.value)
     })
@@ -208,6 +215,52 @@ const lead =
       else leave()
     }
   }
+
+/** Calls the origin when no other process does; otherwise takes what that one brings. */
+const inTurn = (engine: Engine, errand: Errand, key: string, land: (landing: Landing) => void): Answering => {
+  const { ask } = errand
+  const { background, slots } = engine
+  const { store } = slots
+  const read = fiberless<Slot, never>((_runtime, resume) => slots.read(ask.place)(resume))
+  const pick = (slot: Slot): Stored.Stored | undefined => {
+    if (ask.plan._tag !== "Lookup") return undefined
+    const stored = Selection.select(ask.policy, ask.plan, ask.head.headers, slot)
+    return Reuse.decide(ask.policy, ask.plan, stored, slot.length, now(engine))._tag === "Hit" ? stored : undefined
+  }
+  const atMost = engine.collapseFor ?? Duration.zero
+  const turn = Fleet.turn(store, key, read, (slot) => pick(slot) !== undefined, atMost)
+  return andThen(run(turn, background.runtime), (exit): Answering => {
+    if (Exit.isSuccess(exit) && exit.value._tag === "Made") {
+      const stored = pick(exit.value.slot)
+      if (stored !== undefined) {
+        land({ _tag: "Landed", stored })
+        const course: Reply.Course = { outcome: "collapsed", fwd: errand.reason, collapsed: true }
+        return answer(Reply.fromStored(ask, stored, now(engine), course))
+      }
+    }
+    const lease = Exit.isSuccess(exit) && exit.value._tag === "Mine" ? exit.value.lease : undefined
+    const release = () => {
+      if (lease !== undefined) background.fork(store.release(lease))
+    }
+    const calling = call(engine, {
+      ...errand,
+      lease,
+      land: (landing) => {
+        // What is stored gives the lease back as it is written.
+        if (landing._tag !== "Landed") release()
+        land(landing)
+      }
+    })
+    return (resume) => {
+      const begun = calling(resume)
+      if (typeof begun !== "function") return begun
+      return () => {
+        begun()
+        release()
+      }
+    }
+  })
+}
 
 const follow =
   (engine: Engine, errand: Errand, flight: Flight<Landing>, atMost: Duration.Duration, joins: number): Answering =>
@@ -248,7 +301,7 @@ const call =
   (engine: Engine, errand: Errand): Answering =>
   (resume) => {
     const { ask, question } = errand
-    const guard: Guard = { since: engine.slots.store.position(), lease: undefined }
+    const guard: Guard = { since: engine.slots.store.position(), lease: errand.lease }
     const fields = Validation.requestHeaders(ask.plan, ask.head.headers, question)
     const requestTime = now(engine)
     return andThen(send(engine, ask.runtime, Outgoing.withFields(ask.request, fields)), (exit) => {
@@ -319,7 +372,11 @@ const answered = (engine: Engine, errand: Errand, arrival: Arrival): Answering =
   const gone = Invalidation.targets(ask.policy, ask.plan, arrival.head)
   if (gone.length === 0) return digested(engine, errand, arrival)
   for (const url of gone) detachUrl(engine, url)
-  return andThen(engine.slots.forget(gone), () => digested(engine, errand, arrival))
+  return andThen(engine.slots.forget(gone), () => {
+    // What this answer brings is not older than the invalidation it makes.
+    const guard = { ...arrival.guard, since: engine.slots.store.position() }
+    return digested(engine, errand, { ...arrival, guard })
+  })
 }
 
 /** Ends joining flights that began before an invalidation: what they bring may be older than it. */
@@ -352,7 +409,7 @@ const digested = (engine: Engine, errand: Errand, arrival: Arrival): Answering =
       : again(engine, errand, response)
   }
   if (storing._tag === "Store") return kept(engine, errand, arrival, storing.entry)
-  if (selected !== undefined && Invalidation.outdates(ask.plan, status)) drop(engine, ask, selected, guard)
+  if (selected !== undefined && Invalidation.outdates(ask.plan, status)) drop(engine, ask, guard)
   errand.land(alone)
   const outcome = ask.plan._tag === "Forward" && reason !== "request" ? "bypass" : "miss"
   return answer(Reply.passed(ask, head, response, times.responseTime, { outcome, fwd: reason }))
@@ -366,8 +423,17 @@ const again = (engine: Engine, errand: Errand, response: HttpClientResponse.Http
   return call(engine, { ...errand, ask, question: Validation.plain, asked: [] })
 }
 
-const drop = ({ slots }: Engine, { place }: Ask, stored: Stored.Stored, guard: Guard): void =>
-  slots.change(place, stored.scope, guard, (slot) => slot.filter((other) => !Stored.isSame(other, stored)))
+/** Forgets what would answer a request like this one, whosever it is: nothing older may come back in its place. */
+const drop = ({ slots }: Engine, { head, place, plan, policy }: Ask, guard: Guard): void => {
+  const remaining = (slot: Slot): Slot => {
+    const kept = slot.filter(
+      (entry) => !Selection.admits(plan, entry) || !Vary.matches(policy, entry.vary, head.headers)
+    )
+    return kept.length === slot.length ? slot : kept
+  }
+  slots.change(place, "shared", guard, remaining)
+  slots.change(place, "private", guard, remaining)
+}
 
 const replace = (
   { slots }: Engine,
@@ -381,6 +447,11 @@ const replace = (
     stored
   ])
 
+const insert = (engine: Engine, { head, place, policy }: Ask, stored: Stored.Stored, guard: Guard): void =>
+  engine.slots.change(place, stored.scope, guard, (slot) =>
+    Parts.insert(policy, slot, stored, head.headers, engine.maxEntryBytes)
+  )
+
 /** A 304: the stored response is good, and as new. */
 const notModified = (engine: Engine, errand: Errand, arrival: Arrival): Answering => {
   const { ask, asked, reason } = errand
@@ -393,7 +464,7 @@ const notModified = (engine: Engine, errand: Errand, arrival: Arrival): Answerin
       errand.land(alone)
       return answer(Reply.passed(ask, head, response, times.responseTime, { outcome: "miss", fwd: reason }))
     case "Freshened": {
-      const { entry, headers, previous } = result
+      const { entry, headers, isAnother, previous } = result
       const course: Reply.Course = {
         outcome: "revalidated",
         fwd: reason,
@@ -401,12 +472,13 @@ const notModified = (engine: Engine, errand: Errand, arrival: Arrival): Answerin
         stored: entry !== undefined
       }
       if (entry === undefined) {
-        drop(engine, ask, previous, guard)
+        if (!isAnother) drop(engine, ask, guard)
         errand.land(alone)
         return answer(Reply.fromStored(ask, previous, times.responseTime, course, headers))
       }
       const stored = entry === previous ? previous : Stored.make(entry, previous.body, previous.tags, previous.decoded)
-      if (stored !== previous) replace(engine, ask, previous, stored, guard)
+      if (isAnother) insert(engine, ask, stored, guard)
+      else if (stored !== previous) replace(engine, ask, previous, stored, guard)
       errand.land({ _tag: "Landed", stored })
       return answer(Reply.fromStored(ask, stored, times.responseTime, course, headers))
     }
@@ -456,9 +528,7 @@ const kept = (engine: Engine, errand: Errand, arrival: Arrival, entry: Entry.Ent
       return undefined
     }
     const stored = Stored.make(settled, body, tags)
-    engine.slots.change(ask.place, entry.scope, guard, (slot) =>
-      Parts.insert(ask.policy, slot, stored, ask.head.headers, engine.maxEntryBytes)
-    )
+    insert(engine, ask, stored, guard)
     errand.land({ _tag: "Landed", stored })
     return stored
   }
