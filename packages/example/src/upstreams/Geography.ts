@@ -6,6 +6,7 @@ import { continents, countries, languages } from "countries-list"
 import { currencies } from "countries-list/currencies"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Record from "effect/Record"
 import * as Upstream from "./Upstream.ts"
 
 const lookup = <A>(record: Record<string, A>, key: string | undefined): A | undefined =>
@@ -48,13 +49,12 @@ const byIds = <A>(record: Record<string, A>) =>
     )
   )
 
-const one = <A>(record: Record<string, A>, view: (code: string, value: A) => unknown) =>
-  Effect.flatMap(HttpRouter.params, ({ code }) => {
-    const found = lookup(record, code)
-    return code === undefined || found === undefined
-      ? Effect.succeed(Upstream.problem(404, "No such entry"))
-      : Upstream.json(view(code, found), lasting)
-  })
+const one = Effect.flatMap(HttpRouter.params, ({ code }) => {
+  const country = lookup(byCode, code)
+  return country === undefined
+    ? Effect.succeed(Upstream.problem(404, "No such country"))
+    : Upstream.json(country, lasting)
+})
 
 /** A country's name in the caller's language where it is one of its own, in English otherwise. */
 const label = Effect.gen(function* () {
@@ -74,15 +74,9 @@ export const serve = Upstream.serve(
   "geography",
   HttpRouter.empty.pipe(
     HttpRouter.get("/countries", list),
-    HttpRouter.get(
-      "/countries/:code",
-      one(byCode, (_, country) => country)
-    ),
+    HttpRouter.get("/countries/:code", one),
     HttpRouter.get("/countries/:code/label", label),
-    HttpRouter.get(
-      "/continents/:code",
-      one(continents, (code, name) => ({ code, name }))
-    ),
+    HttpRouter.get("/continents", byIds(Record.map(continents, (name) => ({ name })))),
     HttpRouter.get("/languages", byIds(languages)),
     HttpRouter.get("/currencies", byIds(currencies))
   )

@@ -1,5 +1,7 @@
 /** A week of earthquakes as the USGS published it, from `vega-datasets` (US public domain). Slow, as such feeds are. */
 import { readFile } from "node:fs/promises"
+import { createRequire } from "node:module"
+import { dirname, join } from "node:path"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -19,7 +21,7 @@ const Feed = Schema.Struct({
 })
 
 // The package exports its code only; the data lie beside it.
-const file = new URL("../data/earthquakes.json", import.meta.resolve("vega-datasets"))
+const file = join(dirname(createRequire(import.meta.url).resolve("vega-datasets")), "../data/earthquakes.json")
 
 const load = Effect.flatMap(
   Effect.promise(() => readFile(file, "utf8")),

@@ -1,0 +1,75 @@
+/** `npm start`: the upstreams, the server, one query and its account. */
+import { parseArgs } from "node:util"
+import { NodeRuntime } from "@effect/platform-node"
+import { CacheStore } from "@wellspring/cache-store"
+import { HttpCache } from "@wellspring/http-cache"
+import * as UndiciClient from "@wellspring/rest/UndiciClient"
+import { Console, Effect, Layer, Schema } from "effect"
+import * as Atlas from "./Atlas.ts"
+import * as Servers from "./Servers.ts"
+import * as Tour from "./Tour.ts"
+import * as Upstreams from "./Upstreams.ts"
+
+const usage = `npm start -- [--once] [--port 4000] [--server yoga|apollo|mercurius]`
+
+class Unusable extends Schema.TaggedError<Unusable>()("Unusable", { message: Schema.String }) {}
+
+const options = Effect.gen(function* () {
+  const { values } = yield* Effect.try({
+    try: () =>
+      parseArgs({
+        options: {
+          once: { type: "boolean", default: false },
+          port: { type: "string", default: "4000" },
+          server: { type: "string", default: "yoga" }
+        }
+      }),
+    catch: (error) => new Unusable({ message: `${error instanceof Error ? error.message : error}\n${usage}` })
+  })
+  const port = Number(values.port)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    return yield* new Unusable({ message: `"${values.port}" is not a port.\n${usage}` })
+  }
+  if (!Servers.isName(values.server)) {
+    return yield* new Unusable({ message: `There is no server "${values.server}".\n${usage}` })
+  }
+  return { once: values.once, port, server: values.server }
+})
+
+const client = HttpCache.layer({ mode: "shared" }).pipe(
+  Layer.provide(CacheStore.layerMemory({ maxBytes: 64_000_000 })),
+  Layer.provide(UndiciClient.layer())
+)
+
+const program = Effect.gen(function* () {
+  const { once, port, server } = yield* options
+  const upstreams = Layer.succeedContext(yield* Layer.build(Upstreams.layer))
+  const app = yield* Effect.acquireRelease(
+    Effect.sync(() => Atlas.make(Atlas.services.pipe(Layer.provide([client, upstreams])))),
+    (app) => Effect.promise(() => app.dispose())
+  )
+  const url = yield* Servers.servers[server](app, port)
+  yield* Console.log(`Atlas is at ${url}: open it in a browser and ask.\n`)
+  yield* Console.log(yield* Effect.provide(Tour.take(url), upstreams))
+  if (once) return
+  yield* Console.log("\nServing until you press Ctrl-C.")
+  yield* Effect.never
+})
+
+program.pipe(
+  Effect.scoped,
+  Effect.catchTags({
+    PortTaken: (error) => fail(error.message),
+    Unusable: (error) => fail(error.message)
+  }),
+  NodeRuntime.runMain
+)
+
+function fail(message: string) {
+  return Effect.zipRight(
+    Console.error(message),
+    Effect.sync(() => {
+      process.exitCode = 1
+    })
+  )
+}
