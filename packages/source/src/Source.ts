@@ -14,6 +14,7 @@ import type * as Option from "effect/Option"
 import type * as Request from "effect/Request"
 import type * as RequestResolver from "effect/RequestResolver"
 import type * as Schema from "effect/Schema"
+import * as DataLoaderCompat from "./DataLoaderCompat.ts"
 import type * as Fiberless from "./Fiberless.ts"
 import { Failed, Rows } from "./internal/answers.ts"
 import * as Define from "./internal/define.ts"
@@ -296,6 +297,14 @@ export const groupBy =
   <A, K>(keyOf: (row: A) => K) =>
   (rows: Iterable<A>): Rows<K, Array<A>> =>
     new Rows(rows, keyOf as (row: unknown) => K, true)
+
+// Views
+
+/**
+ * The source as an object with DataLoader's interface, for libraries that
+ * expect one: see {@link DataLoaderCompat.fromSource}.
+ */
+export const toDataLoader = DataLoaderCompat.fromSource
 
 // Services
 

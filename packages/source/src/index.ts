@@ -1,3 +1,4 @@
+export * as DataLoaderCompat from "./DataLoaderCompat.ts"
 export * as Fiberless from "./Fiberless.ts"
 export * as Memo from "./Memo.ts"
 export * as Operation from "./Operation.ts"
