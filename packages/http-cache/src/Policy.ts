@@ -2,9 +2,8 @@
  * What one cache was told to do: the settings every decision takes.
  *
  * The decisions themselves are pure functions in their own modules, in the order
- * a request meets them: {@link module:Plan}, {@link module:Selection},
- * {@link module:Reuse}, {@link module:Validation}, {@link module:Storing},
- * {@link module:Invalidation}.
+ * a request meets them: `Plan`, `Selection`, `Reuse`, `Answer`, `Validation`,
+ * `Storing`, `Combining`, `Invalidation`.
  */
 import * as Credentials from "./internal/credentials.ts"
 
