@@ -63,7 +63,15 @@ export const append = (existing: string | ReadonlyArray<string> | undefined, mem
 const clamp = (seconds: number): number => Math.max(-999_999_999_999, Math.min(999_999_999_999, Math.floor(seconds)))
 
 /** Structured strings are printable ASCII: the rest is percent-encoded, as in a URL. */
-const quote = (text: string): string =>
+const quote = (text: string): string => {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code < 0x20 || code > 0x7e || code === 0x22 || code === 0x5c) return quoteAny(text)
+  }
+  return `"${text}"`
+}
+
+const quoteAny = (text: string): string =>
   serializeItem(
     text.replace(/[^\x20-\x7e]/gu, (char) => (isLoneSurrogate(char) ? "%EF%BF%BD" : encodeURIComponent(char)))
   )

@@ -72,6 +72,8 @@ export interface Wishes {
   readonly mode?: CacheMode | undefined
   /** The request is a read whatever its method, and its body says what is read. @default false */
   readonly bodyKeyed?: boolean | undefined
+  /** The key of the request's URL, where the caller has asked `CacheKey.of` already. */
+  readonly key?: string | undefined
 }
 
 const noWishes: Wishes = {}
@@ -89,7 +91,7 @@ export const of = (policy: Policy, request: Message.RequestHead, wishes: Wishes 
   const mode = wishes.mode ?? "default"
   let bits = 0
   for (const name in headers) bits |= policy.classify(name)
-  const key = CacheKey.of(policy, request.url)
+  const key = wishes.key ?? CacheKey.of(policy, request.url)
   const directives =
     bits & CACHE_CONTROL
       ? CacheControl.parseRequest(Message.lines(headers, "cache-control"))
