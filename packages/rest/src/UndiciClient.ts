@@ -281,7 +281,10 @@ class Execution
           })
         ),
         {
-          onSuccess: Exit.succeed,
+          onSuccess: (response) => {
+            exchange = undefined
+            return Exit.succeed(response)
+          },
           onFailure: (cause) => {
             exchange?.leave()
             return Exit.failCause(cause)

@@ -118,10 +118,12 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Source {
   /** Ends the exchange with a failure of ours. */
   abort(failure: ExchangeFailure): void {
     if (this.#over) return
+    const abort = this.#abort
+    const lane = this.#lane
     this.#fail(failure)
-    if (this.#abort !== undefined) this.#abort(failure)
+    if (abort !== undefined) abort(failure)
     // Nothing was sent. undici's queue still holds the request; `onConnect` lets it fall.
-    else this.#lane?.abandon()
+    else lane?.abandon()
   }
 
   /** The body's reader wants more. */
@@ -251,8 +253,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Source {
       this.#fail(new ConnectionLost({ phase: "body", cause }))
       return
     }
+    const body = this.#body
     this.#finish()
-    this.#body?.end()
+    body?.end()
   }
 
   onError(error: Error): void {
@@ -261,15 +264,21 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Source {
 
   #fail(failure: ExchangeFailure): void {
     if (this.#over) return
+    const body = this.#body
     this.#finish()
-    if (this.#body === undefined) this.#tell(failure)
-    else this.#body.fail(failure)
+    if (body === undefined) this.#tell(failure)
+    else body.fail(failure)
   }
 
   #finish(): void {
     this.#over = true
     this.#response = undefined
     if (this.#lane !== undefined) this.#lane.live--
+    // Whoever still holds the exchange holds no more than that: not the request undici made, nor the body.
+    this.#lane = undefined
+    this.#abort = undefined
+    this.#resume = undefined
+    this.#body = undefined
     this.#shared.deadlines.forget(this)
   }
 
