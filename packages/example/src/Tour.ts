@@ -2,17 +2,15 @@
 import { Effect, Schema } from "effect"
 import { Logs } from "./Upstreams.ts"
 
-export const query = /* GraphQL */ `
-  query FiftyCountries {
-    countries {
-      name
-      capital
-      continent { name }
-      languages { name }
-      airports { iata city }
-    }
+export const query = `query FiftyCountries {
+  countries {
+    name
+    capital
+    continent { name }
+    languages { name }
+    airports { iata city }
   }
-`
+}`
 
 const Answer = Schema.Struct({
   data: Schema.Struct({
@@ -92,7 +90,7 @@ export const take = (url: string) =>
     const warm = yield* ask(url)
     const askedWarm = yield* asked
     return [
-      query.trim(),
+      query,
       "",
       ...table(cold),
       `  … and ${cold.data.countries.length - 8} more`,

@@ -8,7 +8,10 @@ import { Effect, Layer } from "effect"
 import * as Atlas from "../src/Atlas.ts"
 import { Upstreams } from "../src/Upstreams.ts"
 
-type Script = Record<string, { readonly status?: number; readonly body: string; readonly headers?: Record<string, string> }>
+type Script = Record<
+  string,
+  { readonly status?: number; readonly body: string; readonly headers?: Record<string, string> }
+>
 
 const countries = [
   { code: "CH", name: "Switzerland", capital: "Bern", continent: "EU", currencies: ["CHF"], languages: ["de", "fr"] },
