@@ -107,6 +107,20 @@ describe("CacheControl.parseResponse", () => {
     assert.isFalse(has(response("must-understand=1"), CacheControl.OVERRIDES_NO_STORE))
   })
 
+  it("makes the same of 64 kB of anything", () => {
+    const fill = (piece: string) => piece.repeat(Math.ceil(65_536 / piece.length))
+    const quoted = `ext="${fill('\\"')}"`
+    for (const hostile of [",", " ", "=", '"', "\\", 'x="', "a=b,", 'private="a",', 'a="\\"', "@;", "0"]
+      .map(fill)
+      .concat(quoted)) {
+      const directives = response(`no-store, ${hostile}`)
+      assert.isTrue(has(directives, CacheControl.NO_STORE))
+      assert.isAtMost(response(hostile, "max-age=60").maxAge, 60)
+    }
+    assert.strictEqual(response(`max-age=${fill("9")}`).maxAge, 2_147_483_648)
+    assert.strictEqual(response(`private="${fill("a,")}"`).privateFields.length, 32_768)
+  })
+
   it("does not let junk in one member spoil the next", () => {
     assert.strictEqual(response("@@@, max-age=60").maxAge, 60)
     assert.strictEqual(response(",,, ;;;, max-age=60 ,").maxAge, 60)

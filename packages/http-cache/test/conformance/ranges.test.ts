@@ -165,6 +165,39 @@ describe("RFC 9111 §3.4: completing", () => {
   })
 })
 
+describe("RFC 9111 §3.4: completing what has changed", () => {
+  const begun = { headers: { range: "bytes=0-4" }, origin: part(0, 4), asks: 1 }
+  check("asks for everything after a 416", [
+    begun,
+    {
+      origin: { status: 416, headers: { "content-range": "bytes */3" } },
+      asks: 2,
+      status: 416,
+      sent: { range: undefined }
+    }
+  ])
+  check("asks for everything when the rest is of another representation", [
+    begun,
+    { origin: part(5, 9, { etag: '"b"' }), asks: 2, sent: { range: undefined, "if-range": undefined } }
+  ])
+  check("asks for everything when the rest is not all of it", [
+    begun,
+    { origin: part(5, 7), asks: 2, sent: { range: undefined } }
+  ])
+  check("completes a part of unknown size", [
+    {
+      headers: { range: "bytes=0-4" },
+      origin: { ...part(0, 4), headers: { ...part(0, 4).headers, "content-range": "bytes 0-4/*" } },
+      asks: 1
+    },
+    { origin: part(5, 9), asks: 1, status: 200, text: "0123456789", sent: { range: "bytes=5-" } }
+  ])
+  check("serves what it has when the origin is lost, and no more", [
+    begun,
+    { after: 61, headers: { range: "bytes=1-2" }, origin: "disconnect", asks: 1, status: 206, text: "12" }
+  ])
+})
+
 describe("short parts", () => {
   const short = { ...part(4, 9), body: "45678" }
   check("are not kept", [

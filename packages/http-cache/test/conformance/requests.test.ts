@@ -191,6 +191,33 @@ describe("RFC 5861: stale on purpose", () => {
   ])
 })
 
+describe("RFC 5861 §3: what is asked behind an answer", () => {
+  check("is the whole, whatever part the caller was given", [
+    { origin: { ...answer("max-age=60, stale-while-revalidate=60"), body: "0123456789" }, asks: 1 },
+    {
+      after: 61,
+      headers: { range: "bytes=2-4" },
+      origin: { ...answer("max-age=60"), body: "abcdefghij" },
+      asks: 1,
+      status: 206,
+      text: "234",
+      sent: { range: undefined, "if-none-match": '"a"' }
+    },
+    { asks: 0, text: "abcdefghij" }
+  ])
+  check("may fail without anybody noticing", [
+    { origin: answer("max-age=60, stale-while-revalidate=60"), asks: 1 },
+    { after: 61, origin: "disconnect", asks: 1, status: 200, bodyOf: 0 },
+    { origin: { status: 500 }, asks: 1, status: 200, bodyOf: 0 },
+    { origin: same, asks: 1, status: 200, bodyOf: 0 },
+    { asks: 0, bodyOf: 0 }
+  ])
+  check("is not asked on behalf of a caller who wants no such answer", [
+    { origin: answer("max-age=60, stale-while-revalidate=60"), asks: 1 },
+    { after: 61, headers: asking("max-age=30"), origin: same, asks: 1, status: 200, bodyOf: 0 }
+  ])
+})
+
 describe("RFC 8246: immutable", () => {
   check("is not validated for max-age=0 while fresh", [
     { origin: answer("max-age=60, immutable"), asks: 1 },

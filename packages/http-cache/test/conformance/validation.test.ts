@@ -237,6 +237,31 @@ describe("RFC 9111 §3.2: what a 304 changes", () => {
     { after: 59, asks: 0, fields: { age: "59", date: date(10) } },
     { after: 1, origin: { status: 304, headers: { etag: '"a"', expires: date(0) } }, asks: 1 }
   ])
+  check("gives cookies of a 304 to its caller", {
+    only: "shared",
+    steps: [
+      { origin: { headers: { ...brief, etag: '"a"' } }, asks: 1 },
+      {
+        after: 3,
+        origin: { status: 304, headers: { ...fresh, etag: '"a"', "set-cookie": "a=1" } },
+        asks: 1,
+        bodyOf: 0,
+        fields: { "set-cookie": "a=1" }
+      },
+      { asks: 0, fields: { "set-cookie": undefined } }
+    ]
+  })
+  check("is what a later Vary says", [
+    { headers: { foo: "1" }, origin: { headers: { ...brief, etag: '"a"' } }, asks: 1 },
+    {
+      after: 3,
+      headers: { foo: "1" },
+      origin: { status: 304, headers: { ...fresh, etag: '"a"', vary: "foo" } },
+      asks: 1
+    },
+    { headers: { foo: "1" }, asks: 0, bodyOf: 0 },
+    { headers: { foo: "2" }, asks: 1, bodyOf: 3 }
+  ])
   check("forgets what the origin no longer lets it keep", [
     { origin: { headers: { ...brief, etag: '"a"' } }, asks: 1 },
     {
