@@ -53,7 +53,7 @@ const program = Effect.gen(function* () {
   yield* Console.log(yield* Effect.provide(Tour.take(url), upstreams))
   if (once) return
   yield* Console.log("\nServing until you press Ctrl-C.")
-  yield* Effect.never
+  return yield* Effect.never
 })
 
 program.pipe(
