@@ -34,8 +34,11 @@ import * as Run from "./internal/run.ts"
 import * as Wrap from "./internal/wrap.ts"
 import type { ResolverMap } from "./Resolver.ts"
 
-/** What every resolver may use besides the application's services and those of the operation. */
-export type Given = Operation.Operation | GraphqlRequest
+/**
+ * What every resolver may use besides the application's services and those of
+ * the operation. The scope is the operation's: it closes with the response.
+ */
+export type Given = Operation.Operation | GraphqlRequest | Scope.Scope
 
 /** The application's services: a layer, built once, or a runtime that has them, which {@link GraphqlEffect.dispose} closes. */
 export type ApplicationLayer<S> = Layer.Layer<S, unknown> | ManagedRuntime.ManagedRuntime<S, unknown>
@@ -91,9 +94,9 @@ export const perOperation: {
 )
 
 /** Nothing more to ask when the services `R` are among `L` and what is given; else a type that says what is missing. */
-export type Covers<L, R> = [Exclude<R, L | Given | Scope.Scope>] extends [never]
+export type Covers<L, R> = [Exclude<R, L | Given>] extends [never]
   ? unknown
-  : { readonly "Missing services": Exclude<R, L | Given | Scope.Scope> }
+  : { readonly "Missing services": Exclude<R, L | Given> }
 
 export interface Options<S> {
   /** The application's services, with those of each operation where {@link perOperation} adds them. */
@@ -195,7 +198,7 @@ export const fromSchema = <S>(options: { readonly schema: GraphQLSchema } & Opti
   const schema = Wrap.schema(options.schema)
   const managed = runtime as ManagedRuntime.ManagedRuntime<never, unknown>
   const isDevelopment = options.development === true
-  const application: Application.Application = { managed, perOperation, isDevelopment, lean: undefined }
+  const application: Application.Application = { managed, perOperation, isDevelopment, base: undefined }
   const begin = (request: GraphqlRequest["Type"]) => begun(new Run.Run(application, request))
   return {
     schema,

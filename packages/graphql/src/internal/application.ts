@@ -4,11 +4,12 @@ import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Option from "effect/Option"
-import type * as Runtime from "effect/Runtime"
-import type * as Scope from "effect/Scope"
+import * as Runtime from "effect/Runtime"
+import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type { GraphQLResolveInfo } from "graphql"
 import { GraphqlRequest } from "../GraphqlRequest.ts"
@@ -20,11 +21,19 @@ export interface Application {
   readonly perOperation: PerOperation | undefined
   readonly isDevelopment: boolean
   /** Known once the application's services are built. */
-  lean: Lean.Lean | undefined
+  base: Base | undefined
 }
 
 /** What an application gives each operation, its types erased. */
 export type PerOperation = Layer.Layer<never, unknown, never> | Effect.Effect<Context.Context<never>, unknown, never>
+
+/** What is the same for every operation. */
+interface Base {
+  readonly context: Context.Context<never>
+  readonly lean: Lean.Lean
+  readonly tracer: Tracer.Tracer
+  readonly clock: Clock.Clock
+}
 
 /** What an operation's fields run with. */
 export interface Opened {
@@ -42,62 +51,102 @@ export interface Tracing {
 
 const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
+type Opening = Fiber.RuntimeFiber<Opened, unknown>
+
 /** Builds an operation's services in the scope that ends with it. */
 export const open = (
   application: Application,
   request: GraphqlRequest["Type"],
-  info: GraphQLResolveInfo
-): Effect.Effect<Opened, unknown, Scope.Scope> =>
-  Effect.gen(function* () {
-    const own = yield* Effect.runtime<never>()
-    const tracing = yield* trace(request, info)
-    const requested = Context.add(own.context, GraphqlRequest, request) as Context.Context<never>
-    const base =
-      tracing === undefined
-        ? requested
-        : (Context.add(requested, Tracer.ParentSpan, tracing.parent) as Context.Context<never>)
-    const context = yield* provide(application.perOperation, base)
-    return yield* begin(application, own, context, tracing)
-  })
+  info: GraphQLResolveInfo,
+  scope: Scope.Scope
+): Opening => {
+  const { base } = application
+  if (base !== undefined) return openWith(application, base, request, info, scope)
+  return application.managed.runFork(
+    Effect.flatMap(baseOf(application), (base) => Fiber.join(openWith(application, base, request, info, scope)))
+  )
+}
+
+const openWith = (
+  application: Application,
+  base: Base,
+  request: GraphqlRequest["Type"],
+  info: GraphQLResolveInfo,
+  scope: Scope.Scope
+): Opening => {
+  const context = base.context.pipe(
+    Context.add(GraphqlRequest, request),
+    Context.add(Scope.Scope, scope)
+  ) as Context.Context<never>
+  const caller = TraceParent.parse(request.header("traceparent"))
+  const { perOperation } = application
+  const isPlain = perOperation === undefined && base.tracer === defaultTracer && Option.isNone(caller)
+  return fork(
+    base,
+    context,
+    isPlain ? begin(base, context, undefined) : traced(base, context, info, caller, perOperation)
+  )
+}
 
 /** The same services with an Operation of its own: for an event of a subscription. */
-export const openEvent = (application: Application, subscription: Opened): Effect.Effect<Opened, never, Scope.Scope> =>
-  Effect.flatMap(Effect.runtime<never>(), (own) =>
-    begin(application, own, subscription.runtime.context, subscription.tracing)
-  )
+export const openEvent = (application: Application, subscription: Opened, scope: Scope.Scope): Opening => {
+  const context = Context.add(subscription.runtime.context, Scope.Scope, scope) as Context.Context<never>
+  return application.base === undefined
+    ? application.managed.runFork(Effect.die("An event came before its subscription was open."))
+    : fork(application.base, context, begin(application.base, context, subscription.tracing))
+}
 
-const begin = (
-  application: Application,
-  own: Runtime.Runtime<never>,
-  context: Context.Context<never>,
-  tracing: Tracing | undefined
-): Effect.Effect<Opened, never, Scope.Scope> => {
-  const lean = application.lean ?? Lean.from(own)
-  application.lean = lean
-  return Effect.map(inContext(Operation.make(), context), (operation) => ({
+const fork = (base: Base, context: Context.Context<never>, effect: Effect.Effect<Opened, unknown>): Opening =>
+  Runtime.runFork(Lean.withContext(base.lean, context), effect, { scheduler: Lean.scheduler })
+
+const baseOf = (application: Application): Effect.Effect<Base> =>
+  Effect.gen(function* () {
+    const runtime = yield* Effect.runtime<never>()
+    const tracer = yield* Effect.tracer
+    const clock = yield* Effect.clock
+    const base: Base = { context: runtime.context, lean: Lean.from(runtime), tracer, clock }
+    application.base = base
+    return base
+  })
+
+/** Begins the Operation. To be run with `context`, which has the scope. */
+const begin = (base: Base, context: Context.Context<never>, tracing: Tracing | undefined): Effect.Effect<Opened> =>
+  Effect.map(Operation.make() as Effect.Effect<Operation.Service>, (operation) => ({
     operation,
-    runtime: Lean.withContext(lean, Context.add(context, Operation.Operation, operation) as Context.Context<never>),
+    runtime: Lean.withContext(
+      base.lean,
+      Context.add(context, Operation.Operation, operation) as Context.Context<never>
+    ),
     tracing
   }))
-}
+
+/** The whole way, with a span and the operation's own services. */
+const traced = (
+  base: Base,
+  requested: Context.Context<never>,
+  info: GraphQLResolveInfo,
+  caller: Option.Option<Tracer.ExternalSpan>,
+  perOperation: PerOperation | undefined
+): Effect.Effect<Opened, unknown> =>
+  Effect.gen(function* () {
+    const tracing = yield* trace(base, info, caller) as Effect.Effect<Tracing | undefined>
+    const spanned = tracing === undefined ? requested : Context.add(requested, Tracer.ParentSpan, tracing.parent)
+    const context = yield* provide(perOperation, spanned as Context.Context<never>)
+    return yield* Effect.mapInputContext(begin(base, context, tracing), (_: Context.Context<never>) => context)
+  })
 
 const provide = (
   given: PerOperation | undefined,
-  base: Context.Context<never>
-): Effect.Effect<Context.Context<never>, unknown, Scope.Scope> => {
-  if (given === undefined) return Effect.succeed(base)
-  const building: Effect.Effect<Context.Context<never>, unknown, Scope.Scope> = isLayer(given)
-    ? Effect.flatMap(Effect.scope, (scope) => Layer.buildWithScope(given, scope))
-    : given
-  return Effect.map(inContext(building, base), (services) => Context.merge(base, services))
-}
-
-/** Runs with `context`, and with the scope of whoever runs it. */
-const inContext = <A, E>(
-  effect: Effect.Effect<A, E, Scope.Scope>,
   context: Context.Context<never>
-): Effect.Effect<A, E, Scope.Scope> =>
-  Effect.mapInputContext(effect, (scoped: Context.Context<Scope.Scope>) => Context.merge(context, scoped))
+): Effect.Effect<Context.Context<never>, unknown> => {
+  if (given === undefined) return Effect.succeed(context)
+  const scope: Scope.Scope = Context.unsafeGet(context, Scope.Scope)
+  const building = isLayer(given) ? Layer.buildWithScope(given, scope) : given
+  return Effect.map(
+    Effect.mapInputContext(building, (_: Context.Context<never>) => context),
+    (services) => Context.merge(context, services)
+  )
+}
 
 const isLayer = (given: PerOperation): given is Layer.Layer<never, unknown> => Layer.isLayer(given)
 
@@ -108,28 +157,25 @@ const isLayer = (given: PerOperation): given is Layer.Layer<never, unknown> => L
  * calls to upstreams still carry it on.
  */
 const trace = (
-  request: GraphqlRequest["Type"],
-  info: GraphQLResolveInfo
-): Effect.Effect<Tracing | undefined, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const tracer = yield* Effect.tracer
-    const clock = yield* Effect.clock
-    const caller = TraceParent.parse(request.header("traceparent"))
-    if (tracer === defaultTracer) {
-      return Option.getOrUndefined(Option.map(caller, (parent) => ({ tracer, clock, parent })))
+  { clock, tracer }: Base,
+  info: GraphQLResolveInfo,
+  caller: Option.Option<Tracer.ExternalSpan>
+): Effect.Effect<Tracing | undefined, never, Scope.Scope> => {
+  if (tracer === defaultTracer) {
+    return Effect.succeed(Option.getOrUndefined(Option.map(caller, (parent) => ({ tracer, clock, parent }))))
+  }
+  const { name, operation } = info.operation
+  const span = Effect.makeSpanScoped(operation, {
+    kind: "server",
+    captureStackTrace: false,
+    ...(Option.isSome(caller) && { parent: caller.value }),
+    attributes: {
+      "graphql.operation.type": operation,
+      ...(name !== undefined && { "graphql.operation.name": name.value })
     }
-    const { name, operation } = info.operation
-    const parent = yield* Effect.makeSpanScoped(operation, {
-      kind: "server",
-      captureStackTrace: false,
-      ...(Option.isSome(caller) && { parent: caller.value }),
-      attributes: {
-        "graphql.operation.type": operation,
-        ...(name !== undefined && { "graphql.operation.name": name.value })
-      }
-    })
-    return { tracer, clock, parent }
   })
+  return Effect.map(span, (parent) => ({ tracer, clock, parent }))
+}
 
 /** A span for one field, under the operation's. A batch links to it, and so to the field's path. */
 export const fieldSpan = (tracing: Tracing, name: string, path: string): Tracer.Span => {

@@ -9,6 +9,7 @@ import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Request from "effect/Request"
@@ -141,13 +142,14 @@ export class Run {
   }
 
   private effect(effect: Effect.Effect<unknown, unknown>, info: GraphQLResolveInfo, field: Field): unknown {
-    if (Exit.isExit(effect)) return this.value(this.unwrap(effect, info), info, field)
-    if (Option.isOption(effect)) return this.value(Option.getOrNull(effect), info, field)
+    const isFiberless = Fiberless.isFiberless(effect)
+    if (!isFiberless && Exit.isExit(effect)) return this.value(this.unwrap(effect, info), info, field)
+    if (!isFiberless && Option.isOption(effect)) return this.value(Option.getOrNull(effect), info, field)
     const state = this.state._tag === "Idle" ? this.open(info) : this.state
     switch (state._tag) {
       case "Open":
         this.counts?.set(field.coordinate, (this.counts.get(field.coordinate) ?? 0) + 1)
-        return Fiberless.isFiberless(effect)
+        return isFiberless
           ? this.start(effect, state.opened, info, field)
           : this.fork(effect, state.opened, info, field)
       case "Opening":
@@ -248,23 +250,41 @@ export class Run {
 
   /** Builds what this operation needs; at once when nothing of it has to wait. */
   private open(info: GraphQLResolveInfo): State {
+    const { parent } = this
+    if (parent === undefined)
+      return this.opening((scope) => Application.open(this.application, this.request, info, scope))
+    const state = parent.state._tag === "Idle" ? parent.open(info) : parent.state
+    switch (state._tag) {
+      case "Open":
+        return this.opening((scope) => Application.openEvent(this.application, state.opened, scope))
+      case "Opening":
+        return this.wait(state.opened.then(() => this.state._tag === "Opening" && this.open(info)))
+      default:
+        this.state = state
+        return state
+    }
+  }
+
+  private opening(fork: (scope: Scope.Scope) => Fiber.RuntimeFiber<Application.Opened, unknown>): State {
     const scope = Effect.runSync(Scope.make())
     this.scope = scope
-    const { application, parent, request } = this
-    const building =
-      parent === undefined ? Application.open(application, request, info) : parent.openChild(application, info)
-    const fiber = application.managed.runFork(Scope.extend(building, scope), { scheduler: Lean.scheduler })
+    const fiber = fork(scope)
     const exit = fiber.unsafePoll()
     if (exit !== null) return this.opened(exit)
-    const opened = new Promise<void>((resolve) => {
-      const interrupt = () => fiber.unsafeInterruptAsFork(FiberId.none)
-      this.waiting.add(interrupt)
-      fiber.addObserver((exit) => {
-        this.waiting.delete(interrupt)
-        this.opened(exit)
-        resolve()
+    return this.wait(
+      new Promise<void>((resolve) => {
+        const interrupt = () => fiber.unsafeInterruptAsFork(FiberId.none)
+        this.waiting.add(interrupt)
+        fiber.addObserver((exit) => {
+          this.waiting.delete(interrupt)
+          this.opened(exit)
+          resolve()
+        })
       })
-    })
+    )
+  }
+
+  private wait(opened: Promise<unknown>): State {
     this.state = { _tag: "Opening", opened }
     return this.state
   }
@@ -274,28 +294,6 @@ export class Run {
     if (Exit.isSuccess(exit)) this.lastOpened = exit.value
     this.state = Exit.isSuccess(exit) ? { _tag: "Open", opened: exit.value } : { _tag: "Failed", cause: exit.cause }
     return this.state
-  }
-
-  private openChild(
-    application: Application.Application,
-    info: GraphQLResolveInfo
-  ): Effect.Effect<Application.Opened, unknown, Scope.Scope> {
-    return Effect.suspend(() => {
-      const state = this.state._tag === "Idle" ? this.open(info) : this.state
-      switch (state._tag) {
-        case "Open":
-          return Application.openEvent(application, state.opened)
-        case "Opening":
-          return Effect.zipRight(
-            Effect.promise(() => state.opened),
-            this.openChild(application, info)
-          )
-        case "Failed":
-          return Effect.failCause(state.cause)
-        default:
-          return Effect.interrupt
-      }
-    })
   }
 
   /** Registers what to stop when the run ends; the function it returns takes that back. */
