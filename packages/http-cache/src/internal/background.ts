@@ -33,6 +33,11 @@ export class Background {
     return () => fiber.unsafeInterruptAsFork(FiberId.none)
   }
 
+  /** Runs an Effect that the end of the layer waits for: a write, which the store does not let wait for long. */
+  finish(effect: Effect.Effect<unknown>): void {
+    this.fork(Effect.uninterruptible(effect))
+  }
+
   /** Leaves work that was begun without a fiber when the layer ends, unless `done` is called before. */
   track(leave: Leave): () => void {
     this.leaves.add(leave)

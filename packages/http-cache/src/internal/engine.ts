@@ -240,7 +240,7 @@ const inTurn = (engine: Engine, errand: Errand, key: string, land: (landing: Lan
     }
     const lease = Exit.isSuccess(exit) && exit.value._tag === "Mine" ? exit.value.lease : undefined
     const release = () => {
-      if (lease !== undefined) background.fork(store.release(lease))
+      if (lease !== undefined) background.finish(store.release(lease))
     }
     const calling = call(engine, {
       ...errand,

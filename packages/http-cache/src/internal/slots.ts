@@ -112,7 +112,7 @@ export class Slots {
         store.direct.set(key, after, this.timeToLive(after), { since: guard.since, tags: this.tags(place, key, after) })
       return
     }
-    this.background.fork(
+    this.background.finish(
       Effect.flatMap(store.get(key), (found) => {
         const before = Option.getOrElse(found, () => nothing)
         const after = change(before)
