@@ -5,7 +5,7 @@
 import * as http from "node:http"
 import { afterAll, assert, beforeAll, it } from "@effect/vitest"
 import { MakeFetch } from "@wellspring/http-cache"
-import { Effect, TestClock } from "effect"
+import { Clock, type Duration, Effect } from "effect"
 import { now } from "../support.ts"
 
 /** One call, the origin's answer should it be asked, and what must hold. */
@@ -84,68 +84,67 @@ const placed = (stage: string, name: string, value: string | ReadonlyArray<strin
       ? `/${stage}${value}`
       : value
 
-const turn = Effect.async<void>((resume) => {
-  setImmediate(() => resume(Effect.void))
-})
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /** Lets work behind responses reach the origin: some turns of the event loop, more while too little has. */
-const settle = (isEnough: () => boolean) =>
-  Effect.gen(function* () {
-    for (let i = 0; i < 5 || (i < 2000 && !isEnough()); i++) yield* turn
-  })
+const settle = async (isEnough: () => boolean) => {
+  for (let i = 0; i < 4 || (i < 2000 && !isEnough()); i++) await turn()
+}
 
-const play = (script: Script, mode: "shared" | "private") =>
-  Effect.gen(function* () {
-    yield* TestClock.setTime(now)
-    const clock = yield* Effect.clock
-    let time = now
-    let step: Step = { asks: 0 }
-    let body = ""
-    const directory = String(stages.size)
-    const asked: Array<http.IncomingMessage> = []
-    stages.set(directory, {
-      asked,
-      answer: (response) => {
-        const { origin = {} } = step
-        if (origin === "disconnect") return void response.destroy()
-        response.sendDate = false
-        const status = origin.status ?? 200
-        for (const [name, value] of Object.entries(origin.headers ?? {}))
-          response.setHeader(name, placed(directory, name, value))
-        response.writeHead(status)
-        response.end(status === 304 || status === 204 ? undefined : (origin.body ?? body))
-      }
-    })
-    const base = `http://127.0.0.1:${port()}/${directory}`
-    const fetch = yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        MakeFetch.make({
-          clock,
-          mode,
-          redirect: "manual",
-          ...(mode === "private" && { partition: "me" }),
-          ...script.options
-        })
-      ),
-      (fetch) => Effect.promise(() => fetch.close())
-    )
+/** A clock that is set, to any time and without waiting; `TestClock` takes its time between settings. */
+class SetClock {
+  readonly [Clock.ClockTypeId]: Clock.ClockTypeId = Clock.ClockTypeId
+  private readonly real = Clock.make()
+  time = now
+  readonly currentTimeMillis = Effect.sync(() => this.time)
+  readonly currentTimeNanos = Effect.sync(() => this.unsafeCurrentTimeNanos())
+  unsafeCurrentTimeMillis = () => this.time
+  unsafeCurrentTimeNanos = () => BigInt(this.time) * 1_000_000n
+  sleep = (duration: Duration.Duration) => this.real.sleep(duration)
+}
+
+const play = async (script: Script, mode: "shared" | "private") => {
+  const clock = new SetClock()
+  let step: Step = { asks: 0 }
+  let body = ""
+  const directory = String(stages.size)
+  const asked: Array<http.IncomingMessage> = []
+  stages.set(directory, {
+    asked,
+    answer: (response) => {
+      const { origin = {} } = step
+      if (origin === "disconnect") return void response.destroy()
+      response.sendDate = false
+      const status = origin.status ?? 200
+      for (const [name, value] of Object.entries(origin.headers ?? {}))
+        response.setHeader(name, placed(directory, name, value))
+      response.writeHead(status)
+      response.end(status === 304 || status === 204 ? undefined : (origin.body ?? body))
+    }
+  })
+  const base = `http://127.0.0.1:${port()}/${directory}`
+  const fetch = MakeFetch.make({
+    clock,
+    mode,
+    redirect: "manual",
+    ...(mode === "private" && { partition: "me" }),
+    ...script.options
+  })
+  try {
     for (const [index, current] of script.steps.entries()) {
       const note = (what: string) => `step ${index}: ${what}`
       step = current
       body = `#${index}`
-      time += (current.after ?? 0) * 1000
-      yield* TestClock.setTime(time)
+      clock.time += (current.after ?? 0) * 1000
       const before = asked.length
-      const response = yield* Effect.promise(() =>
-        fetch(base + (current.path ?? "/a"), {
-          method: current.method ?? "GET",
-          ...(current.headers && { headers: current.headers }),
-          ...(current.cache && { cache: current.cache }),
-          ...(current.body !== undefined && { body: current.body })
-        })
-      )
-      const text = yield* Effect.promise(() => response.text())
-      yield* settle(() => asked.length - before >= current.asks)
+      const response = await fetch(base + (current.path ?? "/a"), {
+        method: current.method ?? "GET",
+        ...(current.headers && { headers: current.headers }),
+        ...(current.cache && { cache: current.cache }),
+        ...(current.body !== undefined && { body: current.body })
+      })
+      const text = await response.text()
+      await settle(() => asked.length - before >= current.asks)
       assert.strictEqual(asked.length - before, current.asks, note("times the origin was asked"))
       if (current.status !== undefined) assert.strictEqual(response.status, current.status, note("status"))
       if (current.text !== undefined) assert.strictEqual(text, current.text, note("body"))
@@ -160,13 +159,16 @@ const play = (script: Script, mode: "shared" | "private") =>
         assert.strictEqual(last?.headers[name], value, note(`request field ${name}`))
       if (current.sentMethod !== undefined) assert.strictEqual(last?.method, current.sentMethod, note("method"))
     }
-  })
+  } finally {
+    await fetch.close()
+  }
+}
 
 /** A test for each mode a script speaks of. */
 export const check = (title: string, script: Script | ReadonlyArray<Step>) => {
   const whole: Script = "steps" in script ? script : { steps: script }
   for (const mode of whole.only === undefined ? (["shared", "private"] as const) : [whole.only])
-    it.scoped(`${title} (${mode})`, () => play(whole, mode))
+    it(`${title} (${mode})`, () => play(whole, mode))
 }
 
 /** Tests with the names of the given rows. */
