@@ -27,7 +27,8 @@ export const parse = (value: string, now: DateTime.DateTime): Option.Option<Dura
   const text = value.trim()
   if (/^\d{1,15}$/.test(text)) return Option.some(Duration.seconds(Number(text)))
   if (!imf.test(text)) return Option.none()
-  return Option.map(DateTime.make(text), (until) =>
-    Duration.millis(Math.max(0, DateTime.toEpochMillis(until) - DateTime.toEpochMillis(now)))
-  )
+  const until = Date.parse(text)
+  return Number.isNaN(until)
+    ? Option.none()
+    : Option.some(Duration.millis(Math.max(0, until - DateTime.toEpochMillis(now))))
 }

@@ -1,6 +1,7 @@
 /** Reading a response's body whole, whatever client it came from, and never more of it than allowed. */
 
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
@@ -16,12 +17,13 @@ const bytesKey: unique symbol = Symbol.for("@wellspring/http/bytes")
 /** They also tell how long ago the last bytes came. */
 const idleKey: unique symbol = Symbol.for("@wellspring/http/idleMillis")
 
-/** How long nothing has come, where the client knows better than we who only see the end. */
+/**
+ * How long nothing has come, from a client that reads the body itself. On any
+ * other clock than the machine's its figure means nothing: then the body is read here.
+ */
 export const idleMillis = (response: Response, site: Run.Site): (() => number) | undefined => {
-  const known = response as { readonly [idleKey]?: () => number; readonly [bytesKey]?: unknown }
-  if (known[bytesKey] === undefined) return undefined
-  // On any other clock than the machine's the client's figure means nothing; its own idle deadline stands.
-  return Run.isLive(site.clock) && known[idleKey] !== undefined ? () => known[idleKey]?.() ?? 0 : () => 0
+  const known = response as { readonly [idleKey]?: () => number }
+  return Run.isLive(site.clock) && known[idleKey] !== undefined ? () => known[idleKey]?.() ?? 0 : undefined
 }
 
 const empty = new Uint8Array(0)
@@ -39,6 +41,7 @@ export const bytes = (
   response: Response,
   method: string,
   maxBytes: number,
+  site: Run.Site,
   onChunk: () => void
 ): Effect.Effect<Uint8Array, unknown> => {
   const { headers, status } = response
@@ -47,14 +50,14 @@ export const bytes = (
   const encoded = headers["content-encoding"]
   if (declared === "0") return Exit.succeed(empty)
   if (declared !== undefined && encoded === undefined && Number(declared) > maxBytes) {
-    return Effect.zipRight(
-      Effect.sync(() => discard(response, undefined)),
-      Effect.fail(new TooLarge(maxBytes))
-    )
+    abandon(response, site)
+    return Exit.fail(new TooLarge(maxBytes))
   }
   const ready = (response as { readonly [bytesKey]?: Effect.Effect<Uint8Array, unknown> })[bytesKey]
   if (ready !== undefined) {
-    if (!Exit.isExit(ready)) return ready
+    if (!Exit.isExit(ready)) {
+      return idleMillis(response, site) === undefined ? counted(response, maxBytes, onChunk) : ready
+    }
     const exit = ready as Exit.Exit<Uint8Array, unknown>
     return Exit.isSuccess(exit) && exit.value.length > maxBytes ? Exit.fail(new TooLarge(maxBytes)) : exit
   }
@@ -96,12 +99,29 @@ const join = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
   return whole
 }
 
-/** Lets go of a body nobody reads, so that its connection is free again. */
-export const discard = (response: Response, site: Run.Site | undefined): void => {
-  const { headers, status } = response
-  if (site === undefined || status === 204 || status === 304 || headers["content-length"] === "0") return
-  // Taking one piece and no more ends the stream, which every client understands as "not wanted".
-  Run.start(Effect.ignore(Stream.runDrain(Stream.take(response.stream, 1))), site, () => {})
+const isEmpty = ({ headers, status }: Response): boolean =>
+  status === 204 || status === 304 || headers["content-length"] === "0"
+
+/** Lets go of a body nobody reads: what little there is of it is read, so that its connection is free again. */
+export const discard = (response: Response, site: Run.Site): void => {
+  if (isEmpty(response)) return
+  const little = Stream.takeUntil(response.stream, leftAfter(65_536))
+  Run.start(Effect.ignore(Effect.timeout(Stream.runDrain(little), Duration.seconds(1))), site, () => {})
+}
+
+/** Ends a body that is not wanted, and its connection with it. */
+export const abandon = (response: Response, site: Run.Site): void => {
+  if (isEmpty(response)) return
+  const started = Run.start(Effect.ignore(Stream.runDrain(response.stream)), site, () => {})
+  if (Run.isLeave(started)) started()
+}
+
+const leftAfter = (bytes: number) => {
+  let left = bytes
+  return (piece: Uint8Array): boolean => {
+    left -= piece.length
+    return left <= 0
+  }
 }
 
 /** A client's failure in our terms. */

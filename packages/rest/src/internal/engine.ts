@@ -272,7 +272,13 @@ export class Engine {
 
   /** The typed failure of a response that was opened and has a status outside 2xx. */
   refusal({ call, response }: Opened): Effect.Effect<never, unknown> {
-    const bytes = Collect.bytes(response, call.prepared.definition.method, call.plan.limits.maxBodyBytes, () => {})
+    const bytes = Collect.bytes(
+      response,
+      call.prepared.definition.method,
+      call.plan.limits.maxBodyBytes,
+      call.plan.site,
+      () => {}
+    )
     return Effect.flatMap(Effect.exit(bytes), (exit) => {
       const nothing = new Uint8Array(0)
       const tried = Exit.succeed<Exchanged>({

@@ -135,7 +135,7 @@ export class Exchange {
       return
     }
     this.#idleMillis = Collect.idleMillis(response, this.#plan.site)
-    const collect = Collect.bytes(response, request.method, this.#plan.limits.maxBodyBytes, () => {
+    const collect = Collect.bytes(response, request.method, this.#plan.limits.maxBodyBytes, this.#plan.site, () => {
       this.#phaseAt = this.#plan.site.clock.unsafeCurrentTimeMillis()
     })
     this.#run(

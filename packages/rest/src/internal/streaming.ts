@@ -31,7 +31,7 @@ const told = (opened: Opened) => ({
 
 const opened = (engine: Engine, request: RequestImpl, options: Options) =>
   Effect.acquireRelease(engine.open(request, options), ({ call, response }) =>
-    Effect.sync(() => Collect.discard(response, call.plan.site))
+    Effect.sync(() => Collect.abandon(response, call.plan.site))
   )
 
 export const raw = (
