@@ -124,7 +124,8 @@ export type Answers<K, A, E = never> =
   | ReadonlyMap<K, A | Failed<E>>
   | HashMap.HashMap<K, A | Failed<E>>
   | Rows<K, A | Failed<E>>
-  | undefined
+  // biome-ignore lint/suspicious/noConfusingVoidType: what `Effect.void` and `Effect.forEach` with `discard` give.
+  | void
 
 /** What may stand for a key. */
 export type Primitive = string | number | bigint | boolean | symbol | null | undefined
