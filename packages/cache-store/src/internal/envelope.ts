@@ -11,7 +11,9 @@
  * | 8–15 | when it expires, epoch milliseconds as a double |
  * | 16–19 | length of the body before deflating |
  * | 20–41 | the hash of its key |
- * | 42– | body |
+ * | 42 | number of tags |
+ * | 43– | the hashes of its tags, for tiers in front of the store |
+ * | | body |
  *
  * The checksum finds damage, not forgery: who can write to the store can write entries.
  */
@@ -19,17 +21,26 @@ import { crc32, deflateRaw, inflateRawSync } from "node:zlib"
 
 const version = 1
 const deflated = 1
-const headerBytes = 42
+const tagsAt = 42
 const hashBytes = 22
 
 export interface Opened {
   readonly body: Uint8Array
   readonly expiresAt: number
+  readonly tags: ReadonlyArray<string>
 }
 
-/** Wraps a body. `keyHash` is {@link hashBytes} ASCII characters. */
-export const seal = (keyHash: string, body: Uint8Array, expiresAt: number, original?: number): Uint8Array => {
-  const sealed = Buffer.allocUnsafe(headerBytes + body.byteLength)
+/** What is said of a body. Hashes are {@link hashBytes} ASCII characters; tags over 255 do not fit. */
+export interface Label {
+  readonly keyHash: string
+  readonly expiresAt: number
+  readonly tags: ReadonlyArray<string>
+}
+
+/** Wraps a body; `original` is its length before it was deflated. */
+export const seal = ({ expiresAt, keyHash, tags }: Label, body: Uint8Array, original?: number): Uint8Array => {
+  const bodyAt = tagsAt + 1 + tags.length * hashBytes
+  const sealed = Buffer.allocUnsafe(bodyAt + body.byteLength)
   sealed[0] = 0x57
   sealed[1] = 0x53
   sealed[2] = version
@@ -37,44 +48,48 @@ export const seal = (keyHash: string, body: Uint8Array, expiresAt: number, origi
   sealed.writeDoubleBE(expiresAt, 8)
   sealed.writeUInt32BE(original ?? body.byteLength, 16)
   sealed.write(keyHash, 20, hashBytes, "latin1")
-  sealed.set(body, headerBytes)
+  sealed[tagsAt] = tags.length
+  if (tags.length > 0) sealed.write(tags.join(""), tagsAt + 1, "latin1")
+  sealed.set(body, bodyAt)
   sealed.writeUInt32BE(checksum(sealed), 4)
   return sealed
 }
 
 /** As {@link seal}, the body deflated where that makes it smaller. Off the event loop. */
-export const sealDeflated = (
-  keyHash: string,
-  body: Uint8Array,
-  expiresAt: number,
-  done: (sealed: Uint8Array) => void
-): void =>
+export const sealDeflated = (label: Label, body: Uint8Array, done: (sealed: Uint8Array) => void): void =>
   deflateRaw(body, (error, smaller) =>
     done(
-      error === null && smaller.byteLength < body.byteLength
-        ? seal(keyHash, smaller, expiresAt, body.byteLength)
-        : seal(keyHash, body, expiresAt)
+      error === null && smaller.byteLength < body.byteLength ? seal(label, smaller, body.byteLength) : seal(label, body)
     )
   )
 
 /** What was wrapped, or `undefined` when these bytes are not a whole entry of this key in this version. */
 export const open = (keyHash: string, bytes: Uint8Array): Opened | undefined => {
   const sealed = asBuffer(bytes)
-  if (sealed.length < headerBytes || sealed[0] !== 0x57 || sealed[1] !== 0x53 || sealed[2] !== version) return undefined
-  if (sealed.readUInt32BE(4) !== checksum(sealed) || sealed.toString("latin1", 20, headerBytes) !== keyHash)
-    return undefined
+  if (sealed.length <= tagsAt || sealed[0] !== 0x57 || sealed[1] !== 0x53 || sealed[2] !== version) return undefined
+  if (sealed.readUInt32BE(4) !== checksum(sealed) || sealed.toString("latin1", 20, tagsAt) !== keyHash) return undefined
   const expiresAt = sealed.readDoubleBE(8)
   const length = sealed.readUInt32BE(16)
-  const body = sealed.subarray(headerBytes)
-  if (sealed[3] === 0) return body.length === length ? { body: detached(body), expiresAt } : undefined
+  const count = sealed[tagsAt] ?? 0
+  const tags = count === 0 ? noTags : tagsOf(sealed, count)
+  const body = sealed.subarray(tagsAt + 1 + count * hashBytes)
+  if (sealed[3] === 0) return body.length === length ? { body: detached(body), expiresAt, tags } : undefined
   if (sealed[3] !== deflated) return undefined
   try {
     const inflated = inflateRawSync(body, { maxOutputLength: Math.max(1, length) })
-    return inflated.length === length ? { body: inflated, expiresAt } : undefined
+    return inflated.length === length ? { body: inflated, expiresAt, tags } : undefined
   } catch {
     return undefined
   }
 }
+
+const noTags: ReadonlyArray<string> = []
+
+const tagsOf = (sealed: Buffer, count: number): ReadonlyArray<string> =>
+  Array.from({ length: count }, (_, index) => {
+    const at = tagsAt + 1 + index * hashBytes
+    return sealed.toString("latin1", at, at + hashBytes)
+  })
 
 const checksum = (sealed: Buffer): number => crc32(sealed.subarray(8), ((sealed[2] ?? 0) << 8) | (sealed[3] ?? 0))
 

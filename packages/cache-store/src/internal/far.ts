@@ -11,6 +11,8 @@ export interface Found<out A> {
   readonly value: A
   /** Epoch milliseconds, or infinity. */
   readonly expiresAt: number
+  /** Its tags by their hashes. */
+  readonly tags: ReadonlyArray<string>
 }
 
 /** Refused: it must not be kept anywhere. Lost: the store was in trouble, or has no room; another tier may keep it. */
@@ -23,6 +25,8 @@ export interface Far<in out A> extends Store<A> {
       keys: ReadonlyArray<string>,
       done: (found: ReadonlyArray<Found<A> | undefined>) => void
     ) => () => void
+    /** Bounds a caller's wait. Gives what ends it before. */
+    readonly bound: (expire: () => void) => () => void
     readonly write: (key: string, value: A, options: SetOptions, done: (outcome: Outcome) => void) => void
     /** Hears what other processes invalidated, and `All` when something may have been missed. */
     readonly onForeign: (listener: (invalidation: Invalidation) => void) => void

@@ -76,6 +76,12 @@ export class Memory {
     return node.value
   }
 
+  /** As `get`, with what is known of the entry. Does not count as a use. */
+  entry<A>(space: Space<A>, key: string, now: number): Node<A> | undefined {
+    const node = space.nodes.get(key)
+    return node === undefined || node.expiresAt <= now ? undefined : node
+  }
+
   set<A>(
     space: Space<A>,
     key: string,

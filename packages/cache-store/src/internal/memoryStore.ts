@@ -8,14 +8,20 @@ import * as PubSub from "effect/PubSub"
 import type { Codec } from "../Codec.ts"
 import * as Invalidation from "../Invalidation.ts"
 import * as Store from "../Store.ts"
+import * as Far from "./far.ts"
 import { InvalidationLog, ofKey, ofTag } from "./invalidationLog.ts"
+import { keyHash } from "./keyHash.ts"
 import { Leases } from "./leases.ts"
 import type { Memory } from "./memory.ts"
 import { Space } from "./memory.ts"
 
+export interface MemoryStore<in out A> extends Far.Far<A> {
+  readonly direct: Store.Direct<A>
+}
+
 const nothing = Exit.succeed(Option.none())
 
-export const make = <A>(memory: Memory, clock: Clock.Clock, namespace: string, codec: Codec<A>): Store.Store<A> => {
+export const make = <A>(memory: Memory, clock: Clock.Clock, namespace: string, codec: Codec<A>): MemoryStore<A> => {
   const space = new Space<A>()
   const log = new InvalidationLog()
   const leases = new Leases()
@@ -63,8 +69,27 @@ export const make = <A>(memory: Memory, clock: Clock.Clock, namespace: string, c
     tell(Invalidation.Tag({ namespace, tag }))
   }
 
+  const lookup: Far.Far<A>[typeof Far.TypeId]["lookup"] = (keys, done) => {
+    const now = clock.unsafeCurrentTimeMillis()
+    done(
+      keys.map((key) => {
+        const entry = memory.entry(space, key, now)
+        return entry && { value: entry.value, expiresAt: entry.expiresAt, tags: entry.tags?.map(keyHash) ?? [] }
+      })
+    )
+    return () => {}
+  }
+
   return {
     namespace,
+    [Far.TypeId]: {
+      lookup,
+      bound: () => () => {},
+      write: (key, value, options, done) =>
+        done(set(key, value, Duration.toMillis(options.timeToLive), options) ? "kept" : "refused"),
+      // Nobody outside shares this memory.
+      onForeign: () => {}
+    },
     direct: { get: peek, set, remove, removeTagged },
     get,
     peek,

@@ -1,4 +1,5 @@
 /** A service of typed stores over one backend. */
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -76,9 +77,15 @@ export const make = (
     const announcing = (name: string) => (invalidation: Invalidation.Invalidation) =>
       channel === undefined ? Effect.void : channel.publish(Message.encode(instance, name, invalidation))
 
+    /** Others are heard, or cannot be for now. */
+    const settled = yield* Deferred.make<void>()
     const hear = (bytes: Uint8Array) => {
       // The first message says no more than that the others are heard, from now on.
-      if (bytes.byteLength === 0) return suspectAll()
+      if (bytes.byteLength === 0) {
+        Deferred.unsafeDone(settled, Exit.void)
+        suspectAll()
+        return
+      }
       const message = Message.decode(bytes)
       if (message === undefined || message.instance === instance) return
       const store = stores.get(message.name)
@@ -90,8 +97,12 @@ export const make = (
     if (channel !== undefined) {
       const listen = Stream.runForEach(channel.subscribe, (bytes) => Effect.sync(() => hear(bytes)))
       // What was published while nobody listened is lost: what was heard before is suspect then.
-      const once = Effect.ensuring(Effect.ignore(listen), Effect.sync(suspectAll))
+      const once = Effect.ensuring(
+        Effect.ignore(listen),
+        Effect.zipRight(Effect.sync(suspectAll), Deferred.succeed(settled, undefined))
+      )
       yield* Effect.forkScoped(Effect.forever(Effect.zipRight(once, Effect.sleep(reconnectPause))))
+      yield* Effect.timeoutOption(Deferred.await(settled), Duration.millis(limits.readTimeoutMillis))
     }
 
     return {

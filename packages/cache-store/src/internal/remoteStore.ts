@@ -22,6 +22,9 @@ const nothing: Exit.Exit<Option.Option<never>> = Exit.succeed(Option.none())
 const yes: Exit.Exit<boolean> = Exit.succeed(true)
 const no: Exit.Exit<boolean> = Exit.succeed(false)
 
+/** More do not fit an entry. */
+const maxTags = 255
+
 export interface RemoteStoreOptions {
   readonly maxEntryBytes: number
   readonly maxPendingWrites: number
@@ -72,9 +75,14 @@ export const make = <A>(
 
   const decode = (link: Link, keyHash: string, bytes: Uint8Array): Far.Found<A> | undefined => {
     const opened = Envelope.open(keyHash, bytes)
-    if (opened !== undefined && opened.expiresAt <= now()) return undefined
+    if (opened !== undefined && opened.expiresAt <= now()) {
+      // A backend that counts no time keeps it for ever. One with leases does: its next value may be on the way.
+      if (link.backend.leases === undefined) link.writes.run(link.backend.remove(remoteNamespace, keyHash), () => {})
+      return undefined
+    }
     const value = opened === undefined ? Option.none() : decoded(codec, opened.body)
-    if (opened !== undefined && Option.isSome(value)) return { value: value.value, expiresAt: opened.expiresAt }
+    if (opened !== undefined && Option.isSome(value))
+      return { value: value.value, expiresAt: opened.expiresAt, tags: opened.tags }
     discard(link, keyHash)
     return undefined
   }
@@ -156,7 +164,8 @@ export const make = <A>(
     const timeToLive = Duration.decode(set.timeToLive)
     const millis = Duration.toMillis(timeToLive)
     const body = millis > 0 && !link.writes.isOpen() ? encoded(codec, value) : undefined
-    if (body === undefined || body.byteLength > options.maxEntryBytes) {
+    const tags = set.tags === undefined ? [] : [...new Set(set.tags)].map(hash)
+    if (body === undefined || body.byteLength > options.maxEntryBytes || tags.length > maxTags) {
       done("lost")
       return
     }
@@ -173,8 +182,9 @@ export const make = <A>(
         done(link.writes.isOpen() ? "lost" : "refused")
         return
       }
-      const tags = set.tags === undefined || backend.removeTagged === undefined ? [] : set.tags.map(hash)
-      link.writes.run(backend.set(remoteNamespace, keyHash, sealed, { timeToLive, timeout, tags, token }), (answer) => {
+      const kept = backend.removeTagged === undefined ? [] : tags
+      const options = { timeToLive, timeout, tags: kept, token }
+      link.writes.run(backend.set(remoteNamespace, keyHash, sealed, options), (answer) => {
         pendingWrites--
         if (answer !== lost) {
           done(answer ? "kept" : "refused")
@@ -185,9 +195,9 @@ export const make = <A>(
         done("lost")
       })
     }
-    const expiresAt = now() + millis
-    if (body.byteLength < options.compressMinBytes) send(Envelope.seal(keyHash, body, expiresAt))
-    else Envelope.sealDeflated(keyHash, body, expiresAt, send)
+    const label = { keyHash, expiresAt: now() + millis, tags }
+    if (body.byteLength < options.compressMinBytes) send(Envelope.seal(label, body))
+    else Envelope.sealDeflated(label, body, send)
   }
 
   /** Waits for what goes on in the background, as long as for a read. */
@@ -265,7 +275,17 @@ export const make = <A>(
   return {
     namespace,
     hear,
-    [Far.TypeId]: { lookup, write, onForeign: (listener) => void listeners.push(listener) },
+    [Far.TypeId]: {
+      bound: (expire) => {
+        const wait = waits.add(expire)
+        return () => {
+          wait.expire = undefined
+        }
+      },
+      lookup,
+      write,
+      onForeign: (listener) => void listeners.push(listener)
+    },
     peek: () => undefined,
     resize: () => {},
     position: () => log.now(),
