@@ -67,6 +67,7 @@ const known: ReadonlyArray<readonly [number, ReadonlyArray<string>]> = [
       "x-forwarded-user",
       "x-goog-authenticated-user-email",
       "x-honeycomb-team",
+      "x-mashape-key",
       "x-parse-application-id",
       "x-remote-user",
       "x-user",
@@ -78,7 +79,7 @@ const known: ReadonlyArray<readonly [number, ReadonlyArray<string>]> = [
 
 /** Names nobody listed but that say what they carry: x-api-key, private-token, ocp-apim-subscription-key, dd-api-key… */
 const telling =
-  /(?:^|[-_])(?:auth|authorization|authentication|api-?key|apikey|api_key|access-?key|subscription-?key|app-?key|functions-key|auth-?key|token|secret|session|sessionid|sid|jwt|bearer|credentials?|password|passwd|identity|assertion)(?:$|[-_])/
+  /(?:^|[-_])(?:auth|authorization|authentication|[a-z0-9]*api[-_]?key|access-?key|subscription-?key|app-?key|functions-key|auth-?key|token|secret|session|sessionid|sid|jwt|bearer|credentials?|password|passwd|identity|assertion)(?:$|[-_])/
 
 const mostNames = 4096
 
