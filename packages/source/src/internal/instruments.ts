@@ -3,33 +3,9 @@
 import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
-import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as MetricLabel from "effect/MetricLabel"
 import * as Tracer from "effect/Tracer"
-
-const batches = Metric.counter("wellspring_source_batches", {
-  description: "Batches sent to resolvers",
-  incremental: true
-})
-const batchSize = Metric.histogram(
-  "wellspring_source_batch_size",
-  MetricBoundaries.exponential({ start: 1, factor: 2, count: 14 }),
-  "Keys in a batch"
-)
-const hits = Metric.counter("wellspring_source_hits", {
-  description: "Loads answered from what was remembered",
-  incremental: true
-})
-const joins = Metric.counter("wellspring_source_joins", {
-  description: "Loads that joined a key on its way",
-  incremental: true
-})
-const wait = Metric.histogram(
-  "wellspring_source_wait_millis",
-  MetricBoundaries.exponential({ start: 0.25, factor: 2, count: 16 }),
-  "Milliseconds between the opening of a batch and its call"
-)
+import { batches, batchSize, hits, joins, waitMillis } from "../SourceMetric.ts"
 
 /** What happened in one lane since it was last told. */
 export interface Tally {
@@ -49,7 +25,7 @@ export class Instruments {
   batch(size: number, waited: number, tally: Tally): void {
     batches.unsafeUpdate(1, this.labels)
     batchSize.unsafeUpdate(size, this.labels)
-    wait.unsafeUpdate(waited, this.labels)
+    waitMillis.unsafeUpdate(waited, this.labels)
     this.tally(tally)
   }
 
