@@ -38,6 +38,7 @@ export interface Unsatisfiable {
   readonly size: number
 }
 
+/** What a caller is given. */
 export type Answer = Whole | NotModified | Part | Unsatisfiable
 
 const whole: Whole = { _tag: "Whole" }

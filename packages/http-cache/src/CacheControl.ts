@@ -35,17 +35,27 @@ export interface RequestDirectives {
   readonly staleIfError: number
 }
 
+/** `no-store`, of a request or a response. */
 export const NO_STORE = 1
+/** `no-cache` without names, of a request or a response. */
 export const NO_CACHE = 2
+/** `private` without names. */
 export const PRIVATE = 4
+/** `public`. */
 export const PUBLIC = 8
+/** `must-revalidate`. */
 export const MUST_REVALIDATE = 16
+/** `proxy-revalidate`. */
 export const PROXY_REVALIDATE = 32
 /** The response wants a cache that knows its status code; with {@link OVERRIDES_NO_STORE}, such a cache may ignore `no-store`. */
 export const MUST_UNDERSTAND = 64
+/** `must-understand` in a form that could be parsed. */
 export const OVERRIDES_NO_STORE = 128
+/** `immutable` (RFC 8246). */
 export const IMMUTABLE = 256
+/** `no-transform`, of a request or a response; this cache transforms nothing. */
 export const NO_TRANSFORM = 512
+/** `only-if-cached`, of a request. */
 export const ONLY_IF_CACHED = 1024
 
 /** Directives being collected. */

@@ -17,6 +17,7 @@ export interface Range {
   readonly size: number
 }
 
+/** A stored response: its head, and what follows from it. */
 export interface Entry {
   /** `shared` answers anybody the flags let in, `private` only the partition it is stored under. */
   readonly scope: "shared" | "private"

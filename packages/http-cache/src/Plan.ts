@@ -61,6 +61,7 @@ export interface Unavailable extends Base {
   readonly reason: ForwardReason
 }
 
+/** What a request wants. */
 export type Plan = Lookup | Forward | Unavailable
 
 /** Methods that IANA lists as safe and that this cache has no other use for. */

@@ -46,6 +46,7 @@ export interface Unavailable {
   readonly _tag: "Unavailable"
 }
 
+/** What an entry is good for. */
 export type Reuse = Hit | Stale | Validate | Complete | Miss | Unavailable
 
 // Decisions carry so little that each is made once.

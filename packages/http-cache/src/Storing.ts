@@ -51,6 +51,7 @@ export interface Discard {
   readonly reason: DiscardReason
 }
 
+/** What becomes of a response. */
 export type Storing = Store | Discard
 
 /** What came of a request: the times it took, and the partition it was made in, if any. */
