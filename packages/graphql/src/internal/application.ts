@@ -4,7 +4,8 @@ import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Option from "effect/Option"
@@ -60,11 +61,13 @@ export const open = (
   info: GraphQLResolveInfo,
   scope: Scope.Scope
 ): Opening => {
-  const { base } = application
-  if (base !== undefined) return openWith(application, base, request, info, scope)
-  return application.managed.runFork(
-    Effect.flatMap(baseOf(application), (base) => Fiber.join(openWith(application, base, request, info, scope)))
-  )
+  const openIn = (base: Base) => openWith(application, base, request, info, scope)
+  if (application.base !== undefined) return openIn(application.base)
+  const building = application.managed.runFork(baseOf(application))
+  const built = building.unsafePoll()
+  return built !== null && Exit.isSuccess(built)
+    ? openIn(built.value)
+    : application.managed.runFork(Effect.flatMap(building, openIn))
 }
 
 const openWith = (

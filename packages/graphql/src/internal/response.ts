@@ -63,20 +63,22 @@ const empty: Operation.Account = {
   outcomes: { hit: 0, stale: 0, revalidated: 0, miss: 0, collapsed: 0, bypass: 0 }
 }
 
-export const development = (run: Run, cacheControl: string): Development => ({
-  account: {
-    ...(run.operation === undefined ? empty : Operation.account(run.operation)),
-    fields: Object.fromEntries(run.counts ?? [])
-  },
-  cacheControl,
-  warnings: [...(run.calls ?? [])]
-    .filter(([, calls]) => calls >= many)
-    .map(
-      ([field, calls]) =>
-        `${field} made ${calls} upstream calls in one operation. ` +
-        `Load it through a Source (Source.make("${field}", …)), which asks for all its keys in one call.`
-    )
-})
+const development = (run: Run, cacheControl: string): Development => {
+  const account = run.operation === undefined ? empty : Operation.account(run.operation)
+  const { bypass, miss, revalidated } = account.outcomes
+  const upstream = bypass + miss + revalidated
+  return {
+    account: { ...account, fields: Object.fromEntries(run.counts ?? []) },
+    cacheControl,
+    warnings: [...(run.calls ?? [])]
+      .filter(([, calls]) => calls >= many && upstream >= calls)
+      .map(
+        ([field, calls]) =>
+          `${field} ran ${calls} times in one operation and called an upstream each time. ` +
+          "Load it through a Source (Source.make), which asks for all its keys in one call."
+      )
+  }
+}
 
 /** A result with its extensions; `result` itself when there is nothing to add. */
 export const withDevelopment = (run: Run, result: ExecutionResult, cacheControl: string): ExecutionResult =>

@@ -52,6 +52,8 @@ type State =
   | { readonly _tag: "Failed"; readonly cause: Cause.Cause<unknown> }
   | { readonly _tag: "Ended" }
 
+const nothing = (): void => {}
+
 const idle: State = { _tag: "Idle" }
 const ended: State = { _tag: "Ended" }
 
@@ -64,7 +66,7 @@ export class Run {
   readonly hinted = new Policy()
   /** Effects that resolvers returned, by field. Counted in development only. */
   readonly counts: Map<string, number> | undefined
-  /** Calls to upstreams that fields made by themselves, by field. Counted in development only. */
+  /** Those of them that may have called an upstream by themselves. Counted in development only. */
   readonly calls: Map<string, number> | undefined
   /** The variables of its execution, by which hints of resolvers are found. */
   variableValues: object | undefined
@@ -74,6 +76,8 @@ export class Run {
   private scope: Scope.CloseableScope | undefined
   /** What to do for each field still waiting, when the run ends before its answer. */
   private readonly waiting = new Set<() => void>()
+  private runners = 0
+  private releaseBusy = nothing
   /** Fields whose answers nobody has said may be kept. */
   private readonly unaccounted: Array<GraphQLResolveInfo> = []
 
@@ -110,9 +114,16 @@ export class Run {
     if (isEffect(answer)) return this.effect(answer, info, field)
     if (!isThenable(answer)) return this.value(answer, info, field)
     this.unaccount(info, field)
+    const done = this.running()
     return answer.then(
-      (value) => (isEffect(value) ? this.effect(value, info, field) : value),
-      (thrown) => this.throw(thrown, info)
+      (value) => {
+        done()
+        return isEffect(value) ? this.effect(value, info, field) : value
+      },
+      (thrown) => {
+        done()
+        return this.throw(thrown, info)
+      }
     )
   }
 
@@ -129,6 +140,10 @@ export class Run {
   /** Forgets what was read, before and after a mutation's field. */
   beginEpoch(): void {
     if (this.state._tag === "Open") Operation.beginEpoch(this.state.opened.operation)
+  }
+
+  private count(counts: Map<string, number> | undefined, { coordinate }: Field): void {
+    counts?.set(coordinate, (counts.get(coordinate) ?? 0) + 1)
   }
 
   /** A value at the root may come from anywhere; further down it comes from its parent. */
@@ -148,7 +163,7 @@ export class Run {
     const state = this.state._tag === "Idle" ? this.open(info) : this.state
     switch (state._tag) {
       case "Open":
-        this.counts?.set(field.coordinate, (this.counts.get(field.coordinate) ?? 0) + 1)
+        this.count(this.counts, field)
         return isFiberless
           ? this.start(effect, state.opened, info, field)
           : this.fork(effect, state.opened, info, field)
@@ -161,6 +176,26 @@ export class Run {
     }
   }
 
+  /**
+   * Notes a resolver that runs and may load more keys, until what it returns is
+   * called. A fiber's first load ends it: from then on it waits like any other.
+   */
+  private running(): () => void {
+    if (this.runners++ === 0) this.holdBusy()
+    let isRunning = true
+    return () => {
+      if (!isRunning) return
+      isRunning = false
+      if (--this.runners > 0) return
+      this.releaseBusy()
+      this.releaseBusy = nothing
+    }
+  }
+
+  private holdBusy(): void {
+    if (this.state._tag === "Open") this.releaseBusy = Operation.busy(this.state.opened.operation)
+  }
+
   /** Asks by callback: no fiber is started for it here. It reports what it reads to the Operation by itself. */
   private start(
     effect: Fiberless.Fiberless<unknown, unknown>,
@@ -169,6 +204,7 @@ export class Run {
     field: Field
   ): unknown {
     if (Request.isRequest(effect)) this.unaccount(info, field)
+    else this.count(this.calls, field)
     const span = tracing === undefined ? undefined : begin(tracing, info, field)
     let resume: (exit: Answer) => void = () => {}
     const started = effect[Fiberless.TypeId](within(runtime.context, span), (exit) => resume(exit))
@@ -197,7 +233,8 @@ export class Run {
     field: Field
   ): unknown {
     const span = tracing === undefined ? undefined : begin(tracing, info, field)
-    const view = View.make(operation)
+    const running = this.running()
+    const view = View.make(operation, running)
     const context = Context.add(within(runtime.context, span), Operation.Operation, view) as Context.Context<never>
     const { fiberRefs, runtimeFlags } = runtime
     const fiber = Runtime.runFork(Runtime.make({ context, fiberRefs, runtimeFlags }), effect, {
@@ -205,20 +242,21 @@ export class Run {
     })
     const settled = (exit: Answer) => {
       finish(tracing, span, exit)
-      if (!view.isUsed) this.unaccount(info, field)
+      if (view.isUsed) this.count(this.calls, field)
+      else this.unaccount(info, field)
     }
     const exit = fiber.unsafePoll()
     if (exit !== null) {
+      running()
       settled(exit)
       return this.unwrap(exit, info)
     }
-    const release = Operation.busy(operation)
     return new Promise((resolve, reject) => {
       const interrupt = () => fiber.unsafeInterruptAsFork(FiberId.none)
       this.waiting.add(interrupt)
       fiber.addObserver((exit) => {
         this.waiting.delete(interrupt)
-        release()
+        running()
         settled(exit)
         this.complete(exit, resolve, reject, info)
       })
@@ -293,6 +331,7 @@ export class Run {
     if (this.state._tag === "Ended") return this.state
     if (Exit.isSuccess(exit)) this.lastOpened = exit.value
     this.state = Exit.isSuccess(exit) ? { _tag: "Open", opened: exit.value } : { _tag: "Failed", cause: exit.cause }
+    if (this.runners > 0) this.holdBusy()
     return this.state
   }
 
