@@ -1,13 +1,25 @@
 import type { KeyValueCache } from "@apollo/utils.keyvaluecache"
 import { assert, describe, it } from "@effect/vitest"
 import { CacheStore, Codec, type Invalidation } from "@wellspring/cache-store"
-import { type Chunk, Context, Duration, Effect, Fiber, Layer, Logger, Metric, Option, Queue, TestClock } from "effect"
-import * as fc from "fast-check"
+import {
+  type Chunk,
+  Context,
+  Duration,
+  Effect,
+  Fiber,
+  FastCheck as fc,
+  Layer,
+  Logger,
+  Metric,
+  Option,
+  Queue,
+  TestClock
+} from "effect"
 import * as Breaker from "../src/internal/breaker.ts"
 import * as Scripted from "./support/scriptedBackend.ts"
 
 const forever = { timeToLive: Duration.infinity }
-const isFull = process.env.WELLSPRING_FULL !== undefined
+const isFull = process.env["WELLSPRING_FULL"] !== undefined
 
 const service = (server: Scripted.Server, options?: CacheStore.RemoteOptions, scripted?: Scripted.ScriptedOptions) =>
   CacheStore.fromBackend(Scripted.make(server, scripted), options)
