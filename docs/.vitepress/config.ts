@@ -12,6 +12,8 @@ export default defineConfig({
   title: "Wellspring",
   description: "Data sources for TypeScript servers, as Effect values",
   cleanUrls: true,
+  // Links out of this folder are for readers of the repository.
+  ignoreDeadLinks: [/\/packages\//, /\/\.\.\//, /architecture\.test/, /CONTRIBUTING|README|LICENSE/],
   themeConfig: {
     search: { provider: "local" },
     sidebar: [
