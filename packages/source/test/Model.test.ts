@@ -40,15 +40,16 @@ interface Who {
 
 const operations = 2
 const who: fc.Arbitrary<Who> = fc.record({
-  operation: fc.nat(operations - 1),
-  viewer: fc.constantFrom("ann", "bob"),
-  group: fc.constantFrom("en", "fr"),
+  // Most steps meet in one place, so that something happens there.
+  operation: fc.constantFrom(0, 0, 0, 1),
+  viewer: fc.constantFrom("ann", "ann", "ann", "bob"),
+  group: fc.constantFrom("en", "en", "en", "fr"),
   ask: fc.oneof(
     { weight: 4, arbitrary: fc.constant("plain" as const) },
     { weight: 1, arbitrary: fc.constantFrom("fresh" as const, "distinct" as const, "immediate" as const) }
   )
 })
-const key = fc.nat(3)
+const key = fc.constantFrom(0, 0, 1, 2)
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ _tag: fc.constant("load" as const), who, key }) },
   {
@@ -277,7 +278,7 @@ describe("any interleaving of loads, primes, clears, epochs, interruptions and a
     () =>
       Effect.promise(() =>
         fc.assert(
-          fc.asyncProperty(setup, fc.array(step, { maxLength: 40 }), (settings, steps) =>
+          fc.asyncProperty(setup, fc.array(step, { maxLength: 60, size: "max" }), (settings, steps) =>
             Effect.runPromise(run(settings, steps))
           ),
           { numRuns: process.env["WELLSPRING_FULL"] ? 10_000 : 400 }
