@@ -73,7 +73,7 @@ export const batched: {
     name: string,
     options: Options<I, L, E, R, K, KI, Row, M> & {
       /** The source to call. Left out, the one that the endpoint's requests ask for. */
-      readonly through: Pick<RestSource.Service<SE, SR>, "call">
+      readonly through: RestSource.Service<SE, SR>
     }
   ): Batched<K, Row, E | SE, SR, M>
   <I, L, E, R, K extends Key, KI, Row, M extends Source.Missing = "fail">(

@@ -49,24 +49,25 @@ export type FromGroup<T, Shared = never> =
       }
     : never
 
+type Placed<T, Shared> =
+  T extends HttpApiGroup.HttpApiGroup<infer Id, infer _Endpoints, infer _Failure, infer _R, infer Top>
+    ? [Top] extends [true]
+      ? FromGroup<T, Shared>
+      : { readonly [_ in Id]: FromGroup<T, Shared> }
+    : never
+
 /** The endpoints of an api: by name for groups at its top level, by group and name for the others. */
 export type FromApi<T> =
   T extends HttpApi.HttpApi<infer _Id, infer Groups, infer Failure, infer _R>
-    ? Types.Simplify<
-        {
-          readonly [Id in Extract<Groups, { readonly topLevel: false }>["identifier"]]: FromGroup<
-            Extract<Groups, { readonly identifier: Id }>,
-            Failure
-          >
-        } & Types.UnionToIntersection<
-          Extract<Groups, { readonly topLevel: true }> extends infer G
-            ? [G] extends [never]
-              ? {}
-              : FromGroup<G, Failure>
-            : never
-        >
-      >
+    ? Types.Simplify<Types.UnionToIntersection<Placed<Groups, Failure>>>
     : never
+
+/** What {@link fromApi} makes of a description. */
+export type From<T> = T extends { readonly groups: unknown }
+  ? FromApi<T>
+  : T extends { readonly endpoints: unknown }
+    ? FromGroup<T>
+    : FromEndpoint<T>
 
 /**
  * Endpoints from an `HttpApi`, one of its groups, or one `HttpApiEndpoint`.
@@ -89,14 +90,16 @@ export type FromApi<T> =
  * const { movies } = RestSource.fromApi(Api)
  * const movie = movies.byId({ id: "tt0111161" })
  */
-export const fromApi: {
-  <const T extends HttpApiEndpoint.HttpApiEndpoint.AnyWithProps>(endpoint: T, policy?: Endpoint.Policy): FromEndpoint<T>
-  <T extends HttpApiGroup.HttpApiGroup.AnyWithProps>(group: T, policy?: Endpoint.Policy): FromGroup<T>
-  <T extends HttpApi.HttpApi.AnyWithProps>(api: T, policy?: Endpoint.Policy): FromApi<T>
-} = (described: object, policy: Endpoint.Policy = {}): never => {
-  if ("groups" in described) return Internal.api(described as HttpApi.HttpApi.AnyWithProps, policy) as never
+export const fromApi = <
+  const T extends HttpApi.HttpApi.Any | HttpApiGroup.HttpApiGroup.Any | HttpApiEndpoint.HttpApiEndpoint.Any
+>(
+  described: T,
+  policy: Endpoint.Policy = {}
+): From<T> => {
+  if ("groups" in described)
+    return Internal.api(described as unknown as HttpApi.HttpApi.AnyWithProps, policy) as From<T>
   if ("endpoints" in described) {
-    return Internal.group(described as HttpApiGroup.HttpApiGroup.AnyWithProps, [], policy) as never
+    return Internal.group(described as unknown as HttpApiGroup.HttpApiGroup.AnyWithProps, [], policy) as From<T>
   }
-  return Internal.endpoint(described as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps, [], policy) as never
+  return Internal.endpoint(described as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps, [], policy) as From<T>
 }

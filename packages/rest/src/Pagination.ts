@@ -23,8 +23,6 @@ export interface Options extends Endpoint.Policy {
   readonly maxPages?: number | undefined
 }
 
-type Source<E, R> = Pick<RestSource.Service<E, R>, "callFull">
-
 /** The next page's request, if there is one. */
 export type Next<A, E1> = (answer: RestSource.Answer<A>, index: number) => Endpoint.Request<A, E1, unknown> | undefined
 
@@ -34,7 +32,7 @@ export type Next<A, E1> = (answer: RestSource.Answer<A>, index: number) => Endpo
  * The other functions of this module are rules for the usual ways.
  */
 export const unfold = <A, E1, E, R>(
-  source: Source<E, R>,
+  source: RestSource.Service<E, R>,
   first: Endpoint.Request<A, E1, unknown>,
   next: Next<A, E1>,
   options: Options = {}
@@ -99,7 +97,7 @@ const circular = (request: unknown, status: number): RestError.RestDecodeError =
  * [1]: https://www.rfc-editor.org/rfc/rfc8288
  */
 export const byLink = <A, E1, E, R>(
-  source: Source<E, R>,
+  source: RestSource.Service<E, R>,
   first: Endpoint.Request<A, E1, unknown>,
   options?: Options
 ): Stream.Stream<A, E | E1 | RestError.RestError, R> =>
@@ -107,7 +105,7 @@ export const byLink = <A, E1, E, R>(
 
 /** Follows a URL that the answer itself holds, by the same rules as {@link byLink}. */
 export const byUrl = <A, E1, E, R>(
-  source: Source<E, R>,
+  source: RestSource.Service<E, R>,
   first: Endpoint.Request<A, E1, unknown>,
   next: (page: A) => string | null | undefined,
   options?: Options
@@ -135,7 +133,7 @@ const nextLink = (header: string | undefined): string | undefined => {
 
 /** Hands the cursor of one page to the request for the next, until a page has none. */
 export const byCursor = <C, A, E1, E, R>(
-  source: Source<E, R>,
+  source: RestSource.Service<E, R>,
   request: (cursor: C | undefined) => Endpoint.Request<A, E1, unknown>,
   cursor: (page: A) => C | null | undefined,
   options?: Options
@@ -152,7 +150,7 @@ export const byCursor = <C, A, E1, E, R>(
 
 /** Counts pages up from `first` (default 1) until one is the last: by default the first that is an empty list. */
 export const byPage = <A, E1, E, R>(
-  source: Source<E, R>,
+  source: RestSource.Service<E, R>,
   request: (page: number) => Endpoint.Request<A, E1, unknown>,
   options?: Options & {
     readonly first?: number | undefined
@@ -171,7 +169,7 @@ export const byPage = <A, E1, E, R>(
 
 /** Advances by what each page held, until one holds less than `limit`. */
 export const byOffset = <A, E1, E, R>(
-  source: Source<E, R>,
+  source: RestSource.Service<E, R>,
   request: (offset: number) => Endpoint.Request<A, E1, unknown>,
   options: Options & {
     /** How many items a full page holds. */

@@ -339,4 +339,4 @@ export const toPromises = <E, R>(source: Service<E, R>, context: Context.Context
     })
 })
 
-export { type FromApi, type FromEndpoint, type FromGroup, fromApi } from "./FromApi.ts"
+export { type From, type FromApi, type FromEndpoint, type FromGroup, fromApi } from "./FromApi.ts"
