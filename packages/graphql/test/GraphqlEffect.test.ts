@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { GraphqlEffect, GraphqlRequest, PublicError, type Resolver } from "@wellspring/graphql"
 import { Source } from "@wellspring/source"
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Schema, TestClock, TestContext } from "effect"
+import { GraphQLError, graphql } from "graphql"
 
 class Greeting extends Effect.Service<Greeting>()("Greeting", { succeed: { text: "Hello" } }) {}
 class Viewer extends Context.Tag("Viewer")<Viewer, { readonly name: string }>() {}
@@ -98,4 +99,51 @@ describe("GraphqlEffect.make", () => {
     const given: Resolver.Resolver<Greeting> = () => Effect.map(Greeting, ({ text }) => text)
     assert.isFunction(given)
   })
+
+  it.effect("runs resolvers by the clock of the application's runtime", () =>
+    Effect.gen(function* () {
+      const slow = GraphqlEffect.make({
+        typeDefs: "type Query { slow: String }",
+        layer: Layer.provideMerge(Layer.empty, TestContext.TestContext),
+        resolvers: { Query: { slow: () => Effect.delay(Effect.succeed("at last"), "1 minute") } }
+      })
+      const running = slow.execute({ document: "{ slow }" })
+      yield* Effect.promise(() => slow.runtime.runPromise(TestClock.adjust("1 minute")))
+      const { result } = yield* Effect.promise(() => running)
+      assert.deepStrictEqual({ ...result.data }, { slow: "at last" })
+    })
+  )
+
+  it.effect("passes a GraphQLError's message, and of its extensions only those that are known to be safe", () =>
+    Effect.gen(function* () {
+      const thrown = new GraphQLError("Said on purpose.", { extensions: { code: "TEAPOT", sql: "select hunter2" } })
+      const refusing = GraphqlEffect.make({
+        typeDefs: "type Query { failed: String, thrown: String }",
+        layer: Layer.empty,
+        resolvers: {
+          Query: {
+            failed: () => Effect.fail(thrown),
+            thrown: () => {
+              throw thrown
+            }
+          }
+        }
+      })
+      const { result } = yield* Effect.promise(() => refusing.execute({ document: "{ failed thrown }" }))
+      assert.sameDeepMembers(
+        (result.errors ?? []).map(({ extensions, message }) => [message, extensions]),
+        [
+          ["Said on purpose.", { code: "TEAPOT", field: "Query.failed" }],
+          ["Said on purpose.", { code: "TEAPOT", field: "Query.thrown" }]
+        ]
+      )
+    })
+  )
+
+  it.effect("says what to do when its schema is executed without it", () =>
+    Effect.gen(function* () {
+      const result = yield* Effect.promise(() => graphql({ schema: app.schema, source: "{ viewer }" }))
+      assert.match(String(result.errors?.[0]), /Query\.viewer returned an Effect outside a Wellspring operation/)
+    })
+  )
 })
