@@ -59,7 +59,7 @@ export const NO_TRANSFORM = 512
 export const ONLY_IF_CACHED = 1024
 
 /** Directives being collected. */
-export interface Mutable {
+interface Mutable {
   flags: number
   maxAge: number
   sMaxage: number
@@ -71,8 +71,7 @@ export interface Mutable {
   readonly privateFields: Array<string>
 }
 
-/** Directives to add to with {@link applyToResponse}. */
-export const empty = (): Mutable => ({
+const empty = (): Mutable => ({
   flags: 0,
   maxAge: -1,
   sMaxage: -1,
@@ -103,13 +102,26 @@ export const parseRequest = (lines: ReadonlyArray<string>): RequestDirectives =>
   return directives
 }
 
-/**
- * Adds one directive of a response to `directives`.
- *
- * @param value its argument; `undefined` when it came without one
- * @param broken whether the member it stands in could not be parsed
- */
-export const applyToResponse = (
+/** One directive, as some grammar found it. */
+export interface Directive {
+  /** In lower case. */
+  readonly name: string
+  /** Its argument; `undefined` when it came without one. */
+  readonly value: string | undefined
+  /** Whether the argument is a string, rather than a token or a number. */
+  readonly quoted: boolean
+  /** Whether something about it could not be parsed. */
+  readonly broken: boolean
+}
+
+/** Puts a response's directives together that came in another form than a `Cache-Control` field. */
+export const collect = (found: Iterable<Directive>): ResponseDirectives => {
+  const directives = empty()
+  for (const { broken, name, quoted, value } of found) applyToResponse(directives, name, value, quoted, broken)
+  return directives
+}
+
+const applyToResponse = (
   directives: Mutable,
   name: string,
   value: string | undefined,

@@ -67,16 +67,22 @@ export const initialAge = (headers: Message.Fields, times: Times, date: number):
  * before `Expires` less `Date`; of several `Expires` that differ none is valid,
  * and an invalid one has passed. A lifetime is guessed only where none is given.
  *
- * @param of `targeted`: whether `directives` come from a field that replaces `Expires` too; `date`: what {@link dateOf} says
+ * @param of `targeted`: whether `directives` come from a field that replaces `Expires` too; `date` and `age`: what {@link dateOf} and {@link initialAge} say
  */
 export const lifetime = (
   policy: Policy,
   response: Message.ResponseHead,
   directives: CacheControl.ResponseDirectives,
-  of: { readonly shared: boolean; readonly targeted: boolean; readonly date: number; readonly responseTime: number }
+  of: {
+    readonly shared: boolean
+    readonly targeted: boolean
+    readonly date: number
+    readonly age: number
+    readonly responseTime: number
+  }
 ): Lifetime => {
   const { headers } = response
-  const { date, responseTime, shared, targeted } = of
+  const { age, date, responseTime, shared, targeted } = of
   if (shared && directives.sMaxage >= 0) return { _tag: "Explicit", length: directives.sMaxage * 1000 }
   if (directives.maxAge >= 0) return { _tag: "Explicit", length: directives.maxAge * 1000 }
   const expires = targeted ? [] : Message.lines(headers, "expires")
@@ -86,7 +92,8 @@ export const lifetime = (
     return { _tag: "Explicit", length: at > date ? at - date : 0 }
   }
   if (!isHeuristic(response.status) && (directives.flags & CacheControl.PUBLIC) === 0) return none
-  if (policy.lifetimes.whenMissing !== undefined) return { _tag: "Heuristic", length: policy.lifetimes.whenMissing }
+  if (policy.lifetimes.whenMissing !== undefined)
+    return { _tag: "Heuristic", length: policy.lifetimes.whenMissing + age }
   const lastModified = Message.line(headers, "last-modified")
   const modified = lastModified === undefined ? Number.NaN : HttpDate.parse(lastModified, responseTime)
   return modified < date

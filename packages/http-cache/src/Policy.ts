@@ -10,7 +10,8 @@ import * as Credentials from "./internal/credentials.ts"
 /**
  * Changes to how long responses are kept, in milliseconds.
  *
- * All but `assumeFresh` stay within what the response permits.
+ * They count from the arrival of a response. All but `assumeFresh` stay within
+ * what the response permits.
  */
 export interface Lifetimes {
   /** No response is fresh for longer. */

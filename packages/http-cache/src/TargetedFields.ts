@@ -4,7 +4,7 @@
  *
  * [1]: https://www.rfc-editor.org/rfc/rfc9213
  */
-import { type BareItem, type Dictionary, isInnerList, parseDictionary, Token } from "structured-headers"
+import { type BareItem, type Dictionary, isInnerList, parseDictionary } from "structured-headers"
 import * as CacheControl from "./CacheControl.ts"
 import * as Message from "./Message.ts"
 
@@ -42,18 +42,17 @@ const parse = (value: string): Dictionary | undefined => {
   }
 }
 
-const directives = (dictionary: Dictionary): CacheControl.ResponseDirectives => {
-  const result = CacheControl.empty()
-  for (const [name, member] of dictionary) {
-    const item: BareItem | undefined = isInnerList(member) ? undefined : member[0]
-    if (item === true) CacheControl.applyToResponse(result, name, undefined, false, false)
-    else if (typeof item === "number" && Number.isInteger(item))
-      CacheControl.applyToResponse(result, name, String(item), false, false)
-    else if (typeof item === "string") {
-      // A string lists field names; it is no number of seconds.
-      const isList = name === "private" || name === "no-cache"
-      CacheControl.applyToResponse(result, name, item, true, !isList)
-    } else CacheControl.applyToResponse(result, name, item instanceof Token ? item.toString() : "", false, true)
-  }
-  return result
+const directives = (dictionary: Dictionary): CacheControl.ResponseDirectives =>
+  CacheControl.collect(
+    Array.from(dictionary, ([name, member]) => directive(name, isInnerList(member) ? false : member[0]))
+  )
+
+const directive = (name: string, item: BareItem): CacheControl.Directive => {
+  if (item === true) return { name, value: undefined, quoted: false, broken: false }
+  if (typeof item === "number" && Number.isInteger(item))
+    return { name, value: String(item), quoted: false, broken: false }
+  // A string lists field names; it is no number of seconds.
+  if (typeof item === "string")
+    return { name, value: item, quoted: true, broken: name !== "private" && name !== "no-cache" }
+  return { name, value: "", quoted: false, broken: true }
 }

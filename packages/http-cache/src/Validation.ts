@@ -7,11 +7,11 @@
 import * as Entry from "./Entry.ts"
 import * as HttpDate from "./HttpDate.ts"
 import * as EntityTag from "./internal/entityTag.ts"
+import { makeEntry } from "./internal/makeEntry.ts"
 import * as StoredFields from "./internal/storedFields.ts"
 import * as Message from "./Message.ts"
 import type * as Plan from "./Plan.ts"
 import type { Policy } from "./Policy.ts"
-import * as Storing from "./Storing.ts"
 import * as Vary from "./Vary.ts"
 
 /** What is asked of the origin besides what the caller asks. */
@@ -183,7 +183,7 @@ const update = (
     response.headers["date"] === undefined ? { ...updated, date: HttpDate.format(times.responseTime) } : updated
   const vary = Vary.of(policy, request.headers, headers)
   if (vary === undefined) return { entry: undefined, headers }
-  const made = Storing.make(
+  const made = makeEntry(
     policy,
     {
       status: previous.status,

@@ -89,6 +89,15 @@ describe("lifetimes of the policy", () => {
       assert.strictEqual(freshFor({ "cache-control": `max-age=100, ${directive}` }, 200, p), -1, directive)
   })
 
+  it("count from arrival, however old the response was by then", () => {
+    const old = { date: date(-500), age: "500", "cache-control": "max-age=1000" }
+    assert.strictEqual(freshFor(old, 200, policy({ lifetimes: { atMost: 10_000 } })), 10)
+    assert.strictEqual(freshFor(old, 200, policy({ lifetimes: { atLeast: 700_000 } })), 700)
+    assert.strictEqual(freshFor(old, 200, policy({ lifetimes: { assumeFresh: 20_000 } })), 20)
+    assert.strictEqual(freshFor({ age: "500" }, 200, policy({ lifetimes: { whenMissing: 20_000 } })), 20)
+    assert.strictEqual(freshFor(old, 200), 500)
+  })
+
   it("whenMissing takes the place of a guess", () => {
     const p = policy({ lifetimes: { whenMissing: 30_000 } })
     assert.strictEqual(freshFor({}, 200, p), 30)
