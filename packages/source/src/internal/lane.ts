@@ -62,7 +62,7 @@ export class Lane {
   /** Takes the answer that is there, or joins the call that is under way, where either will do for the load. */
   private reuse(known: Entry, caller: Caller, ask: Ask, waiter: Waiter): Answer | Entry | undefined {
     const { batch } = known
-    if (batch?.isOpen === true) {
+    if (batch?.isOpen === true && !known.isAnswered) {
       batch.rejoin(ask.selection)
       batch.admit(ask.policy)
       if (ask.fresh && this.definition.external !== undefined) batch.refresh(known)
@@ -169,26 +169,25 @@ export class Lane {
     if (this.holds(entry)) this.table.delete(entry.id)
   }
 
-  /** Puts an answer in place without a call. Whoever waits for the key goes on waiting for the call. */
+  /** Puts an answer in place without a call. Who waits for a call goes on waiting for it. */
   put(key: unknown, exit: Answer, replaces: boolean): Entry | undefined {
     const { bounded, remembers } = this.definition
     const id = this.definition.key.of(key)
-    if (this.state.isClosed) return undefined
     const known = this.table.get(id)
-    if (known?.batch?.isOpen === true) {
+    if (this.state.isClosed) return undefined
+    let entry = known
+    if (known?.batch?.isOpen === true && !known.isAnswered) {
       // Nothing has been asked yet: those who wait can have it at once.
       known.batch.complete(known, exit)
-      return known
+    } else if (!replaces && this.has(id)) return undefined
+    else {
+      entry = new Entry(id, key, undefined, undefined)
+      entry.complete(exit)
+      if (remembers) this.table.set(id, entry)
+      else this.table.delete(id)
     }
-    if (!replaces && this.has(id)) return undefined
-    const entry = new Entry(id, key, undefined, undefined)
-    entry.complete(exit)
-    if (remembers) this.table.set(id, entry)
-    else this.table.delete(id)
-    if (bounded !== undefined) {
-      const now = this.clock.unsafeCurrentTimeMillis()
-      bounded.memo.put(this.owner, this.groupId, id, exit, undefined, now, BoundedMemo.next())
-    }
+    const now = this.clock.unsafeCurrentTimeMillis()
+    bounded?.memo.put(this.owner, this.groupId, id, exit, undefined, now, BoundedMemo.next())
     return entry
   }
 
