@@ -33,7 +33,8 @@ const kindOf = (type: MIMEType): Kind => {
   if (subtype === "json" || subtype.endsWith("+json")) return type.type === "multipart" ? "bytes" : "json"
   if (type.essence === "application/x-www-form-urlencoded") return "form"
   if (type.type === "text" || subtype.endsWith("+xml") || fallback.has(subtype)) return "text"
-  return "bytes"
+  // A type nobody knows that names a charset says that it is text.
+  return type.parameters.get("charset") === undefined ? "bytes" : "text"
 }
 
 const utf8 = new TextDecoder()
