@@ -16,7 +16,7 @@ export interface Report {
 }
 
 const runtime = ManagedRuntime.make(
-  HttpCache.layer({ collapse: "3 seconds" }).pipe(
+  HttpCache.layer({ collapse: "6 seconds" }).pipe(
     Layer.provide([
       FetchHttpClient.layer,
       // Callers count in hundreds here, on two cores: what is measured is calls, not speed.
