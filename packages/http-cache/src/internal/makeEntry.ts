@@ -55,7 +55,7 @@ export const makeEntry = (
   if (!permitted) return discard("lifetime")
   const entryFlags = flagsOf(directives, status, shared) | (given._tag === "Heuristic" ? Entry.HEURISTIC : 0)
   const adjusted = adjust(policy, given, status, entryFlags | (response.decoded ? Entry.DECODED : 0), age)
-  const entry = entryOf(policy, response, times, basis, directives, { ...adjusted, date, initialAge: age })
+  const entry = entryOf(policy, response, times, basis, directives, adjusted, date, age)
   const useful =
     Entry.hasValidator(entry) ||
     ((entry.flags & Entry.ALWAYS_VALIDATE) === 0 &&
@@ -132,13 +132,16 @@ const adjust = (policy: Policy, given: Freshness.Lifetime, status: number, flags
   return { lifetime: Math.min(lifetime, longest), flags }
 }
 
+// Arguments one by one: spreading them into an object costs more than all the rest of storing.
 const entryOf = (
   policy: Policy,
   response: Message.ResponseHead,
   times: Freshness.Times,
   basis: Basis,
   directives: CacheControl.ResponseDirectives,
-  { date, flags, initialAge, lifetime }: Adjusted & { readonly date: number; readonly initialAge: number }
+  { flags, lifetime }: Adjusted,
+  date: number,
+  initialAge: number
 ): Entry.Entry => {
   const { headers } = response
   const freshUntil = times.responseTime + lifetime - initialAge
