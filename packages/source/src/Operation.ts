@@ -14,7 +14,7 @@ import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Scope from "effect/Scope"
 import { isTraced } from "./internal/instruments.ts"
-import { OperationTypeId, operationKey, State } from "./internal/state.ts"
+import { OperationTypeId, operationKey, ReporterId, State } from "./internal/state.ts"
 
 export const TypeId: typeof OperationTypeId = OperationTypeId
 export type TypeId = typeof TypeId
@@ -22,6 +22,8 @@ export type TypeId = typeof TypeId
 /** A running Operation. What it holds is its own; the functions of this module work on it. */
 export interface Service {
   readonly [TypeId]: State
+  /** @internal */
+  readonly [ReporterId]?: { isReported: boolean }
 }
 
 export class Operation extends Context.Tag("@wellspring/source/Operation")<Operation, Service>() {}
@@ -162,10 +164,20 @@ export const slot = <A>(operation: Service, key: object, make: () => A): A => op
 export const account = (operation: Service): Account => operation[TypeId].account()
 
 /** Adds a call to the account. */
-export const recordCall = (operation: Service, call: Call): void => operation[TypeId].recordCall(call)
+export const recordCall = (operation: Service, call: Call): void => {
+  operation[TypeId].recordCall(call)
+  const reporter = operation[ReporterId]
+  if (reporter !== undefined) reporter.isReported = true
+}
 
 /**
  * The least time left and the strictest scope over all recorded calls, or
  * `undefined` when none said how long its answer may be kept.
  */
 export const lifetime = (operation: Service): Lifetime | undefined => operation[TypeId].lifetime
+
+/**
+ * Whether every batch so far has recorded the calls that its answer came from.
+ * When one has not, {@link lifetime} does not speak for all that was read.
+ */
+export const isAccounted = (operation: Service): boolean => operation[TypeId].isAccounted

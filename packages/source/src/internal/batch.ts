@@ -97,6 +97,9 @@ export class Batch {
     this.fresh.add(entry)
   }
 
+  /** Whether its resolver recorded a call, or loaded from sources that account for themselves. */
+  isReported = false
+
   link(span: Tracer.AnySpan | undefined): void {
     if (span === undefined) return
     this.spans ??= new Set()
@@ -223,6 +226,7 @@ export class Batch {
 
   /** Answers one key while the resolver still runs. The first answer counts. */
   answer(key: unknown, exit: Answer): void {
+    if (!this.isReported) this.lane.state.isAccounted = false
     const { of, table } = this.lane.definition.key
     if (this.index === undefined) {
       this.index = table()
@@ -242,7 +246,8 @@ export class Batch {
   succeed(entry: Entry, value: unknown): void {
     if (entry.isAnswered) return
     if (entry.isWanted) this.wanted--
-    const found = this.lane.definition.found(value)
+    const { found: wrap } = this.lane.definition
+    const found = wrap === undefined ? value : wrap(value)
     this.lane.succeeded(entry, found, this)
     entry.succeed(found)
   }
@@ -259,6 +264,7 @@ export class Batch {
   private settle(exit: Exit.Exit<unknown, unknown>): void {
     const { definition } = this.lane
     this.fiber = undefined
+    if (!this.isReported) this.lane.state.isAccounted = false
     if (Exit.isFailure(exit)) this.failAll(this.explain(exit.cause))
     else this.answerAll(exit.value)
     if (definition.external !== undefined) this.keep(definition.external)

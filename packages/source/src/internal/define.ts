@@ -3,7 +3,7 @@ import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { dual, identity } from "effect/Function"
+import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import type * as Memo from "../Memo.ts"
@@ -65,7 +65,7 @@ export const fromOptions = (
     external: memo._tag === "External" ? externalOf(memo) : undefined,
     selection: options.selection,
     missing: missingOf(name, options),
-    found: options.missing === "option" ? Option.some : identity,
+    found: options.missing === "option" ? Option.some : undefined,
     closed: undefined,
     instruments: new Instruments(name),
     entry,

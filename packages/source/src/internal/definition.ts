@@ -33,8 +33,8 @@ export interface Definition {
   readonly selection: Merge | undefined
   /** What a key without an answer gets. */
   readonly missing: (key: unknown) => Answer
-  /** What is made of a value that was answered. */
-  readonly found: (value: unknown) => unknown
+  /** What is made of a value that was answered, when it is not given as it is. */
+  readonly found: ((value: unknown) => unknown) | undefined
   /** The services its batches run with, when it does not take them from its callers. */
   readonly closed: Context.Context<never> | undefined
   /** Makes the entries of its batches, where plain ones will not do. */

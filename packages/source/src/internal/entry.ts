@@ -104,7 +104,7 @@ export class Entry {
   }
 
   private tellAll(waiters: Waiter | Set<Waiter>): void {
-    if (!(waiters instanceof Set)) this.tell(waiters)
+    if (typeof waiters === "function" || !(waiters instanceof Set)) this.tell(waiters)
     else for (const waiter of waiters) this.tell(waiter)
   }
 

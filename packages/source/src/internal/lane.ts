@@ -43,6 +43,7 @@ export class Lane {
   load(caller: Caller, key: unknown, ask: Ask, waiter: Waiter): Answer | Entry {
     const { definition, state, table } = this
     state.loads++
+    if (caller.batch !== undefined) caller.batch.isReported = true
     if (state.isClosed) return Exit.die(new SourceError.OperationClosed({ source: definition.name, key }))
     const id = definition.key.of(key)
     if (ask.distinct) return this.enqueue(caller, id, key, ask, waiter)
@@ -94,6 +95,8 @@ export class Lane {
       if (ask.selection === undefined || !merge.covers(node.selection, ask.selection)) return undefined
     }
     this.hit()
+    // It was read by another Operation, and what was recorded then stayed there.
+    this.state.isAccounted = false
     return node.exit
   }
 

@@ -115,12 +115,11 @@ const hold: Resume = () => undefined
 const variance = { _E: (_: never) => _, _A: (_: never) => _ }
 
 /** One key wanted. Two loads of a key are equal as requests, unless each must have its own answer. */
-export class Load extends Effectable.Class<unknown, unknown, unknown> {
+export class Load {
   readonly target: Target
   readonly key: unknown
 
   constructor(target: Target, key: unknown) {
-    super()
     this.target = target
     this.key = key
   }
@@ -160,6 +159,9 @@ export class Load extends Effectable.Class<unknown, unknown, unknown> {
     return Hash.cached(this, Hash.combine(Hash.hash(groupId))(Hash.combine(Hash.hash(this.id))(Hash.hash(definition))))
   }
 }
+
+// An Effect by its prototype, with no constructor to call on the way up: there is one of these for every load.
+Object.setPrototypeOf(Load.prototype, Effectable.CommitPrototype)
 
 /** Requests reach resolvers behind a proxy, so this asks by what a load is, not by where it comes from. */
 const isLoad = (value: unknown): value is Load => value instanceof Load

@@ -18,6 +18,8 @@ import { Lane } from "./lane.ts"
 
 export const operationKey = "@wellspring/source/Operation"
 export const OperationTypeId: unique symbol = Symbol.for(operationKey)
+/** Where a batch's sight of its Operation keeps the batch. */
+export const ReporterId: unique symbol = Symbol.for("@wellspring/source/Operation/reporter")
 const batchKey = "@wellspring/source/Batch"
 
 /** Services that come and go with a caller and change nothing about an answer. */
@@ -68,6 +70,8 @@ export class State {
   batches = 0
   keys = 0
   lifetime: Lifetime | undefined = undefined
+  /** Whether everything that was read has been recorded as a call. */
+  isAccounted = true
   /** How many batches run and do not wait for others. */
   running = 0
   epoch = 0
@@ -187,7 +191,7 @@ export class State {
     const { runtime, scope } = this.settings
     const own = runtime.context.unsafeMap
     const services = new Map<string, unknown>(definition.closed?.unsafeMap ?? place.services)
-    services.set(operationKey, own.get(operationKey))
+    services.set(operationKey, { [OperationTypeId]: this, [ReporterId]: batch })
     services.set(Scope.Scope.key, scope)
     services.set(batchKey, batch)
     const span = own.get(Tracer.ParentSpan.key)
