@@ -19,7 +19,7 @@ export type DiscardReason =
   | "request"
   /** Responses to this method are not kept. */
   | "method"
-  /** Interim responses, 304, 412 and 416 stand for no representation; a 206 must hold one readable range. */
+  /** Interim responses, 304, 412, 416 and invalid statuses stand for no representation; a 206 must hold one readable range. */
   | "status"
   | "no-store"
   /** `must-understand`, and the status is not one this cache knows. */
@@ -69,7 +69,7 @@ export const decide = (
   received: Received
 ): Storing => {
   if (!plan.mayStore) return discard("request")
-  if (response.status < 200 || notRepresentations.has(response.status)) return discard("status")
+  if (!isStorable(response.status)) return discard("status")
   if (plan.method !== "GET" && !plan.bodyKeyed && plan.method !== "POST") return discard("method")
   const sharing =
     policy.mode === "shared" || received.partition === undefined
@@ -80,6 +80,9 @@ export const decide = (
 }
 
 const notRepresentations = new Set([304, 412, 416])
+
+/** Final statuses end at 599 (RFC 9110 §15); what is beyond is invalid, and may be handed through but not repeated. */
+const isStorable = (status: number): boolean => status >= 200 && status < 600 && !notRepresentations.has(status)
 
 const discard = (reason: DiscardReason): Discard => ({ _tag: "Discard", reason })
 

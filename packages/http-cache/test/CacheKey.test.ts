@@ -114,7 +114,7 @@ describe("CacheKey.canonical", () => {
       }),
       { numRuns: runs / 10 }
     )
-  })
+  }, 120_000)
 
   it.prop("is its own key, but for percent-encoding that hides dots", [anyUrl], ([url]) => {
     const key = CacheKey.canonical(url)

@@ -298,7 +298,7 @@ describe("the policy under random exchanges", () => {
     )
     // The oracle must have had something to judge.
     assert.isAbove(stored, runs / 50)
-  })
+  }, 120_000)
 
   it("never crashes, never crosses partitions, in any sequence", () => {
     let served = 0
@@ -363,5 +363,5 @@ describe("the policy under random exchanges", () => {
     )
     assert.isAbove(served, runs / 50)
     assert.isAbove(crossed, 0)
-  })
+  }, 120_000)
 })

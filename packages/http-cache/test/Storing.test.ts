@@ -22,7 +22,7 @@ describe("Storing.decide", () => {
   })
 
   it("RFC 9111 §3: stores no interim response, and none that is no representation", () => {
-    for (const status of [100, 102, 103, 199, 304, 412, 416])
+    for (const status of [100, 102, 103, 199, 304, 412, 416, 600, 999])
       assert.strictEqual(verdict({ response: response(fresh, status) }), "status", String(status))
   })
 
