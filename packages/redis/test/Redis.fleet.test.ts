@@ -23,7 +23,7 @@ const origin = (maxAge: number) =>
           setTimeout(() => {
             response.setHeader("Cache-Control", `public, max-age=${maxAge}`)
             response.end(`${path} ${count}`)
-          }, 50)
+          }, 300)
         })
         server.listen(0, "127.0.0.1", () => {
           const address = server.address()
@@ -81,7 +81,7 @@ if (canRun("redis-server", "The fleet scenarios of the Redis store")) {
         const urls = Array.from({ length: isFull ? 50 : 5 }, (_, index) => `${upstream.url}/movies/${index}`)
         const waves = isFull ? 3 : 1
         for (let wave = 1; wave <= waves; wave++) {
-          const reports = yield* Effect.forEach(workers, (child) => give(child, { urls, callers: 250 }), {
+          const reports = yield* Effect.forEach(workers, (child) => give(child, { urls, callers: isFull ? 250 : 100 }), {
             concurrency: "unbounded"
           })
           assert.deepStrictEqual(

@@ -20,7 +20,7 @@ const runtime = ManagedRuntime.make(
     Layer.provide([
       FetchHttpClient.layer,
       // Callers count in hundreds here, on two cores: what is measured is calls, not speed.
-      Redis.layer({ url: process.argv[2] ?? "", timeout: "2 seconds", writeTimeout: "5 seconds" })
+      Redis.layer({ url: process.argv[2] ?? "", timeout: "10 seconds", writeTimeout: "10 seconds" })
     ])
   )
 )
