@@ -227,7 +227,6 @@ export class Batch {
   /** Answers one key while the resolver still runs. The first answer counts. */
   answer(key: unknown, exit: Answer): void {
     if (!this.isReported) this.lane.state.isAccounted = false
-    if (!this.isReported) this.lane.state.isAccounted = false
     const { of, table } = this.lane.definition.key
     if (this.index === undefined) {
       this.index = table()
