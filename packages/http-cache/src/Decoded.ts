@@ -29,7 +29,7 @@ export const peek = <A>(response: HttpClientResponse.HttpClientResponse, decoder
 /**
  * Keeps what `decoder` made of this response.
  *
- * @param options.bytes what the value holds in memory; default twice its body
+ * @param options.bytes what the value holds in memory; default three times its body, as JSON has it
  * @returns the value as an Exit to answer with
  */
 export const keep = <A>(
@@ -41,7 +41,7 @@ export const keep = <A>(
   const exit = Exit.succeed(value)
   if (!(response instanceof CacheResponse) || response.stored === undefined) return exit
   const { reweigh, stored } = response
-  const bytes = options?.bytes ?? 2 * Body.length(stored.body)
+  const bytes = options?.bytes ?? 3 * Body.length(stored.body)
   const others = (stored.decoded ?? []).filter((one) => one.by !== decoder).slice(1 - mostDecoders)
   stored.decoded = [...others, { by: decoder, exit, bytes }]
   reweigh?.(stored)

@@ -488,7 +488,7 @@ const notModified = (engine: Engine, errand: Errand, arrival: Arrival): Answerin
 /** What a HEAD says about the response a GET would be given. */
 const learn = (engine: Engine, { ask }: Errand, { guard, head, times }: Arrival, selected: Stored.Stored): void => {
   const bytes = Body.length(selected.body)
-  const update = Validation.onHead(ask.policy, ask.plan, ask.head, head, times, selected, bytes)
+  const update = Validation.onHead(ask.policy, ask.plan, ask.head, head, times, Stored.entryOf(selected), bytes)
   if (update._tag === "Unrelated") return
   const stored = Stored.make(update.entry, selected.body, selected.tags, selected.decoded)
   replace(engine, ask, selected, stored, guard)

@@ -13,7 +13,7 @@ export const join = (
   newer: Stored.Stored,
   options?: { readonly sameForSure?: boolean }
 ): Stored.Stored | undefined => {
-  const entry = Combining.join(older, newer, options)
+  const entry = Combining.join(Stored.entryOf(older), Stored.entryOf(newer), options)
   if (entry === undefined || older.range === undefined || newer.range === undefined) return undefined
   const bytes = Ranges.concat(
     { range: older.range, body: Body.view(older.body) },

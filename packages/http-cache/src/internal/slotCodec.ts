@@ -68,12 +68,12 @@ const encode = (slot: Stored.Slot): Uint8Array => {
   const parts: Array<Uint8Array> = []
   for (const stored of slot) {
     // JSON has no NaN; the other numbers are finite. Decoded values stay in this process.
-    const { body, decoded: _, lastModifiedTime, ...rest } = stored
+    const { lastModifiedTime, ...rest } = { ...Stored.entryOf(stored), tags: stored.tags }
     const head = Buffer.from(
       JSON.stringify(Number.isNaN(lastModifiedTime) ? rest : { ...rest, lastModifiedTime }),
       "utf8"
     )
-    const bytes = Body.view(body)
+    const bytes = Body.view(stored.body)
     const lengths = Buffer.alloc(8)
     lengths.writeUInt32BE(head.byteLength, 0)
     lengths.writeUInt32BE(bytes.byteLength, 4)
@@ -99,16 +99,16 @@ const decode = (bytes: Uint8Array): Option.Option<Stored.Slot> => {
   return slot.length === 0 ? Option.none() : Option.some(slot)
 }
 
-/** Objects, numbers and short strings of an entry that are always there. */
-const entryBytes = 640
-const fieldBytes = 40
+/** The entry and its slot, as measured; a field's place, and its value's too where entries have one in common. */
+const entryBytes = 300
+const fieldBytes = 24
 
 const fieldsSize = (fields: Message.Fields): number => {
   let bytes = 0
   for (const name in fields) {
     const value = fields[name]
     bytes += fieldBytes
-    if (typeof value === "string") bytes += stringBytes(value)
+    if (typeof value === "string") bytes += Stored.isCommon(name, value) ? 0 : stringBytes(value)
     else if (value !== undefined) for (const line of value) bytes += 8 + stringBytes(line)
   }
   return bytes
