@@ -73,6 +73,8 @@ export interface Wishes {
   readonly mode?: CacheMode | undefined
   /** The request is a read whatever its method, and its body says what is read. @default false */
   readonly bodyKeyed?: boolean | undefined
+  /** The request speaks for somebody, whatever its fields say. @default false */
+  readonly identified?: boolean | undefined
   /** The key of the request's URL, where the caller has asked `CacheKey.of` already. */
   readonly key?: string | undefined
 }
@@ -119,7 +121,7 @@ export const of = (policy: Policy, request: Message.RequestHead, wishes: Wishes 
     key,
     method,
     mode,
-    credentials: bits & (AUTHORIZATION | IDENTITY),
+    credentials: (bits & (AUTHORIZATION | IDENTITY)) | (wishes.identified === true ? IDENTITY : 0),
     directives,
     mayStore: key !== "" && mode !== "no-store" && (directives.flags & CacheControl.NO_STORE) === 0,
     unsafe: !readable && !safeMethods.has(method),

@@ -6,6 +6,7 @@
 import * as CacheKey from "./CacheKey.ts"
 import * as Entry from "./Entry.ts"
 import type * as Freshness from "./Freshness.ts"
+import { IDENTITY } from "./internal/credentials.ts"
 import { makeEntry } from "./internal/makeEntry.ts"
 import * as Message from "./Message.ts"
 import type * as Plan from "./Plan.ts"
@@ -92,7 +93,7 @@ const store = (
   plan: Plan.Plan,
   request: Message.RequestHead,
   response: Message.ResponseHead,
-  times: Freshness.Times,
+  received: Received,
   scope: "shared" | "private"
 ): Storing => {
   const vary = Vary.of(policy, request.headers, response.headers)
@@ -100,11 +101,13 @@ const store = (
   if (plan.method === "POST" && !plan.bodyKeyed && !answersGet(policy, plan.key, response)) return discard("method")
   const range = response.status === 206 ? contentRange(response) : undefined
   if (response.status === 206 && range === undefined) return discard("status")
-  return makeEntry(policy, response, times, {
+  // Whoever has a partition is somebody, even if no field of the request says so.
+  const credentials = plan.credentials === 0 && received.partition !== undefined ? IDENTITY : plan.credentials
+  return makeEntry(policy, response, received, {
     scope,
     key: plan.key,
     vary,
-    credentials: plan.credentials,
+    credentials,
     explicitOnly: plan.method === "POST" && !plan.bodyKeyed,
     range,
     rangeAsked: range === undefined ? "" : (Message.line(request.headers, "range") ?? "")

@@ -62,6 +62,14 @@ describe("Selection.select", () => {
     )
   })
 
+  it("takes a request for somebody's when told that it is", () => {
+    const plain = entry({ response: response({ "cache-control": "max-age=60" }) })
+    const open = entry({ response: response({ "cache-control": "max-age=60, public" }) })
+    const plan = lookup(p, request(), { identified: true })
+    assert.isUndefined(Selection.select(p, plan, {}, [plain]))
+    assert.strictEqual(Selection.select(p, plan, {}, [plain, open]), open)
+  })
+
   it("prefers what holds the bytes asked for", () => {
     const part = entry({
       request: request({ range: "bytes=0-4" }),

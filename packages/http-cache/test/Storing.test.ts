@@ -48,7 +48,7 @@ describe("Storing.decide", () => {
 
   it("RFC 9111 §5.2.2.7: a shared entry goes without the fields that are private", () => {
     const answer = response({ "cache-control": 'max-age=60, private="x-user"', "x-user": "alice", "x-other": "1" })
-    const shared = entry({ response: answer, partition: "alice" })
+    const shared = entry({ response: answer })
     assert.strictEqual(shared.scope, "shared")
     assert.isUndefined(shared.headers["x-user"])
     assert.strictEqual(shared.headers["x-other"], "1")
@@ -96,6 +96,13 @@ describe("Storing.decide", () => {
       assert.strictEqual(share("max-age=60, public"), "stored", name)
       assert.strictEqual(share("max-age=60", "alice"), "stored", name)
     }
+  })
+
+  it("keeps the answer to somebody whom no field names for that one, unless it is public", () => {
+    assert.strictEqual(entry({ response: answered("max-age=60"), partition: "alice" }).scope, "private")
+    assert.strictEqual(entry({ response: answered("s-maxage=60, max-age=60"), partition: "alice" }).scope, "private")
+    assert.strictEqual(entry({ response: answered("public, max-age=60"), partition: "alice" }).scope, "shared")
+    assert.strictEqual(verdict({ response: answered("max-age=60"), wishes: { identified: true } }), "credentials")
   })
 
   it("takes no ordinary field for an identity, and lets names be excused", () => {

@@ -1,5 +1,6 @@
 /** RFC 9111 §4.1: variants, and who may be shown which. */
 import { describe } from "@effect/vitest"
+import { Effect, Option } from "effect"
 import { date } from "../support.ts"
 import { check, table } from "./script.ts"
 
@@ -147,6 +148,24 @@ describe("RFC 9111 §3.5: credentials", () => {
       { headers: bob, asks: 0, bodyOf: 1 },
       { origin: { headers: { "cache-control": "private, max-age=60" } }, asks: 1 },
       { asks: 1 }
+    ]
+  })
+  check("keeps an answer for its partition when no field says who asked", {
+    only: "shared",
+    options: { partition: (request) => Effect.succeed(Option.fromNullable(request.headers["x-line"])) },
+    steps: [
+      { headers: { "x-line": "alice" }, origin: { headers: fresh }, asks: 1 },
+      { headers: { "x-line": "bob" }, origin: { headers: fresh }, asks: 1 },
+      { asks: 1 },
+      { headers: { "x-line": "alice" }, asks: 0, bodyOf: 0 },
+      {
+        headers: { "x-line": "bob" },
+        origin: { headers: { "cache-control": "public, max-age=600" } },
+        after: 60,
+        asks: 1
+      },
+      { headers: { "x-line": "alice" }, asks: 0, bodyOf: 4 },
+      { asks: 0, bodyOf: 4 }
     ]
   })
   check("Vary on a credential does not make it anybody's", {
