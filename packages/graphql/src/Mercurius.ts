@@ -12,7 +12,7 @@
  * server.register(Mercurius.plugin(app), { graphiql: true, subscription: true })
  */
 import type { FastifyInstance, FastifyRequest } from "fastify"
-import { type DocumentNode, type ExecutionResult, GraphQLError, getOperationAST } from "graphql"
+import { type ExecutionResult, GraphQLError, getOperationAST, type OperationTypeNode } from "graphql"
 import { type MercuriusContext, type MercuriusOptions, mercurius } from "mercurius"
 import type { Begun, GraphqlEffect } from "./GraphqlEffect.ts"
 import * as GraphqlRequest from "./GraphqlRequest.ts"
@@ -25,8 +25,8 @@ export type Options = Omit<MercuriusOptions, "schema" | "resolvers" | "loaders">
 /** An operation, for as many queries as share its context: those of one batched request. */
 interface Shared {
   readonly operation: Begun
-  readonly policy: Policy.Policy
-  document: DocumentNode
+  /** What all of them are, when they are the same. */
+  type: OperationTypeNode | undefined
   queries: number
 }
 
@@ -43,6 +43,8 @@ type Context = Partial<MercuriusContext> & { readonly request?: FastifyRequest; 
  * subscription's lasts as long as the subscription.
  */
 export const plugin = <Services>(app: GraphqlEffect<Services>) => {
+  /** The strictest policy of the queries that a response answers. */
+  const policies = new WeakMap<object, Policy.Policy>()
   const begin = (context: Context, request: FastifyRequest | undefined): Begun => {
     const operation = app.begin(
       GraphqlRequest.make({ headers: request?.headers, contextValue: context, native: request })
@@ -54,19 +56,26 @@ export const plugin = <Services>(app: GraphqlEffect<Services>) => {
     await server.register(mercurius, { ...options, schema: app.schema, errorFormatter: formatter(app, options) })
     server.graphql.addHook<Context>("preExecution", async (_schema, document, context) => {
       const { [SharedId]: shared, reply } = context
+      const type = getOperationAST(document)?.operation
       if (shared !== undefined && shared.queries > 0) {
         shared.queries++
+        if (shared.type !== type) shared.type = undefined
         return
       }
       const operation = begin(context, reply?.request)
-      context[SharedId] = { operation, policy: new Policy.Policy(), document, queries: 1 }
+      context[SharedId] = { operation, type, queries: 1 }
       if (reply?.raw !== undefined) onHangUp(reply.raw, () => void operation.end())
     })
     server.graphql.addHook<Record<string, unknown>, Context>("onResolution", async (execution, context) => {
       const { [SharedId]: shared, reply } = context
       if (shared === undefined) return
-      complete(shared, execution)
-      reply?.header?.("cache-control", Policy.header(shared.policy))
+      const cacheControl = complete(shared, execution)
+      if (reply?.raw !== undefined) {
+        const policy = policies.get(reply.raw) ?? new Policy.Policy()
+        policy.restrict(Policy.parse(cacheControl))
+        policies.set(reply.raw, policy)
+        reply.header("cache-control", Policy.header(policy))
+      }
       shared.queries--
       if (shared.queries === 0) await shared.operation.end()
     })
@@ -78,10 +87,10 @@ export const plugin = <Services>(app: GraphqlEffect<Services>) => {
   return Object.assign(register, { [Symbol.for("skip-override")]: true })
 }
 
-const complete = (shared: Shared, execution: ExecutionResult): void => {
-  const { cacheControl, result } = shared.operation.complete(execution, getOperationAST(shared.document)?.operation)
-  shared.policy.restrict(Policy.parse(cacheControl))
+const complete = (shared: Shared, execution: ExecutionResult): string => {
+  const { cacheControl, result } = shared.operation.complete(execution, shared.type)
   if (result.extensions !== undefined) Object.assign(execution, { extensions: result.extensions })
+  return cacheControl
 }
 
 type Formatter = NonNullable<MercuriusOptions["errorFormatter"]>

@@ -30,10 +30,8 @@ export const policy = (run: Run, isQuery: boolean, hasErrors: boolean): Policy =
   const said = run.variableValues === undefined ? undefined : CacheHint.of(run.variableValues)
   if (said !== undefined) policy.restrict(said)
   if (run.operation !== undefined) {
-    const { batches, calls } = Operation.account(run.operation)
+    const { calls } = Operation.account(run.operation)
     const lifetime = Operation.lifetime(run.operation)
-    // A batch that recorded no call has read from somewhere that says nothing of lifetimes.
-    if (calls < batches) return uncacheable()
     if (lifetime !== undefined) policy.restrict({ maxAge: lifetime.secondsLeft, scope: lifetime.scope })
     else if (calls > 0) return uncacheable()
   }

@@ -80,6 +80,8 @@ export class Run {
   private releaseBusy = nothing
   /** Fields whose answers nobody has said may be kept. */
   private readonly unaccounted: Array<GraphQLResolveInfo> = []
+  /** Fields without a hint that used the Operation: what they read is recorded there, or known not to be. */
+  private readonly loaded: Array<GraphQLResolveInfo> = []
 
   constructor(application: Application.Application, request: GraphqlRequest["Type"], parent?: Run) {
     this.application = application
@@ -101,7 +103,10 @@ export class Run {
 
   /** Whether every field's answer came with a lifetime, or with a hint. */
   get isAccounted(): boolean {
-    return this.unaccounted.every(CacheHint.isHinted)
+    if (!this.unaccounted.every(CacheHint.isHinted)) return false
+    if (this.operation === undefined || Operation.isAccounted(this.operation)) return true
+    // A batch has read from somewhere that records nothing: any field that loaded may have been answered by it.
+    return this.loaded.every(CacheHint.isHinted)
   }
 
   // Fields
@@ -150,6 +155,10 @@ export class Run {
   private value(value: unknown, info: GraphQLResolveInfo, field: Field): unknown {
     if (field.isRoot) this.unaccount(info, field)
     return value
+  }
+
+  private used(info: GraphQLResolveInfo, field: Field): void {
+    if (field.hint?.maxAge === undefined) this.loaded.push(info)
   }
 
   private unaccount(info: GraphQLResolveInfo, field: Field): void {
@@ -203,8 +212,8 @@ export class Run {
     info: GraphQLResolveInfo,
     field: Field
   ): unknown {
-    if (Request.isRequest(effect)) this.unaccount(info, field)
-    else this.count(this.calls, field)
+    this.used(info, field)
+    if (!Request.isRequest(effect)) this.count(this.calls, field)
     const span = tracing === undefined ? undefined : begin(tracing, info, field)
     let resume: (exit: Answer) => void = () => {}
     const started = effect[Fiberless.TypeId](within(runtime.context, span), (exit) => resume(exit))
@@ -242,8 +251,9 @@ export class Run {
     })
     const settled = (exit: Answer) => {
       finish(tracing, span, exit)
-      if (view.isUsed) this.count(this.calls, field)
-      else this.unaccount(info, field)
+      if (!view.isUsed) return this.unaccount(info, field)
+      this.used(info, field)
+      this.count(this.calls, field)
     }
     const exit = fiber.unsafePoll()
     if (exit !== null) {

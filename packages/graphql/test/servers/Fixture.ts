@@ -45,6 +45,18 @@ const Directors = Source.make("Directors", {
     )
 })
 
+const cached = (secondsLeft: number, scope: "public" | "private") =>
+  Effect.map(Operation.Operation, (operation) =>
+    Operation.recordCall(operation, { outcome: "hit", lifetime: { secondsLeft, scope } })
+  )
+
+/** A batch that reads through a cache. */
+const Composers = Source.make("Composers", {
+  key: Schema.String,
+  success: Schema.String,
+  resolve: (ids: ReadonlyArray<string>) => Effect.as(Effect.delay(cached(25, "public"), "1 millis"), ids)
+})
+
 /** What only the viewer may see: the batch runs with the viewer's own services. */
 const Notes = Source.make("Notes", {
   key: Schema.String,
@@ -70,7 +82,10 @@ const hang = Effect.flatMap(Calls, ({ upstream }) =>
 const typeDefs = `
   enum CacheControlScope { PUBLIC PRIVATE }
   directive @cacheControl(maxAge: Int, scope: CacheControlScope, inheritMaxAge: Boolean) on FIELD_DEFINITION | OBJECT
-  type Movie { id: ID!, title: String!, director: String!, note: String, secret: String, number: Int }
+  type Movie {
+    id: ID!, title: String!, director: String!, note: String, secret: String, number: Int
+    composer: String, writer: String @cacheControl(maxAge: 15)
+  }
   type Query {
     viewer: String
     movies(ids: [ID!]!): [Movie!]!
@@ -85,6 +100,7 @@ const typeDefs = `
     private(seconds: Int!): String
     unknown: String
     hinted: String @cacheControl(maxAge: 20)
+    listed: [Movie!] @cacheControl(maxAge: 40)
   }
   type Mutation { write(value: String!): String, read: String }
   type Subscription { counted(to: Int!): Int!, noted: String!, endless: Int! }
@@ -98,11 +114,6 @@ const Written = Source.make("Written", {
   success: Schema.String,
   resolve: (keys: ReadonlyArray<string>) => Effect.sync(() => keys.map(() => written))
 })
-
-const cached = (secondsLeft: number, scope: "public" | "private") =>
-  Effect.map(Operation.Operation, (operation) =>
-    Operation.recordCall(operation, { outcome: "hit", lifetime: { secondsLeft, scope } })
-  )
 
 /** The application and its calls. */
 export const make = (options?: { readonly development?: boolean }) => {
@@ -135,10 +146,13 @@ export const make = (options?: { readonly development?: boolean }) => {
           Effect.as(cached(args.seconds, "public"), [{ id: "1", title: "a" }]),
         private: (_, args: { readonly seconds: number }) => Effect.as(cached(args.seconds, "private"), "mine"),
         unknown: () => Effect.delay(Effect.succeed("from somewhere"), "1 millis"),
+        listed: () => [{ id: "1", title: "a" }],
         hinted: () => Effect.delay(Effect.succeed("hinted"), "1 millis")
       },
       Movie: {
         director: (movie: { readonly id: string }) => Directors.load(movie.id),
+        composer: (movie: { readonly id: string }) => Composers.load(movie.id),
+        writer: (movie: { readonly id: string }) => Directors.load(movie.id),
         note: (movie: { readonly id: string }) => Notes.load(movie.id)
       },
       Mutation: {

@@ -138,6 +138,8 @@ for (const subject of Subjects.all) {
       ],
       ["private when any part was", `{ fresh(seconds: 47) { title } private(seconds: 60) }`, "max-age=47, private"],
       ["the stricter of lifetimes and hints", `{ fresh(seconds: 47) { title } hinted }`, "max-age=20, public"],
+      ["what a batch read through a cache", `{ fresh(seconds: 47) { composer } }`, "max-age=25, public"],
+      ["the hint of a field whose batch says nothing", `{ listed { writer } }`, "max-age=15, public"],
       ["no-store when a field has no known lifetime", `{ fresh(seconds: 47) { title } unknown }`, "no-store"],
       [
         "no-store when a batch read from somewhere that says nothing",
@@ -186,6 +188,32 @@ for (const subject of Subjects.all) {
         assert.deepStrictEqual(account?.fields, { "Movie.director": 2 })
       })
     )
+
+    if (subject.batches) {
+      it.scopedLive("answers every query of a batched request, and lets it be kept as long as the strictest", () =>
+        Effect.gen(function* () {
+          const { url } = yield* server(subject)
+          const queries = [
+            `{ fresh(seconds: 47) { title } }`,
+            `{ viewer hang: missing }`,
+            `{ fresh(seconds: 30) { id } }`
+          ]
+          const response = yield* Effect.promise(() =>
+            fetch(url, {
+              method: "POST",
+              headers: { "content-type": "application/json", "x-viewer": "ada" },
+              body: JSON.stringify(queries.map((query) => ({ query })))
+            })
+          )
+          const answers = (yield* Effect.promise(() => response.json())) as Array<Answered["body"]>
+          assert.deepStrictEqual(
+            answers.map(({ data }) => data),
+            [{ fresh: [{ title: "a" }] }, { viewer: "ada", hang: null }, { fresh: [{ id: "1" }] }]
+          )
+          assert.strictEqual(response.headers.get("cache-control"), "no-store")
+        })
+      )
+    }
 
     if (subject.subscriptions !== "none") {
       const subscribe = subject.subscriptions === "sse" ? overEvents : overWebSocket

@@ -24,6 +24,8 @@ export interface Started {
 export interface Subject {
   readonly name: string
   readonly subscriptions: "sse" | "websocket" | "none"
+  /** Whether one HTTP request may carry a list of queries. */
+  readonly batches: boolean
   readonly start: (app: App) => Promise<Started>
 }
 
@@ -43,13 +45,17 @@ const listen = (server: Http.Server): Promise<Started> =>
 
 const yoga: Subject = {
   name: "GraphQL Yoga",
+  batches: true,
   subscriptions: "sse",
   start: (app) =>
-    listen(Http.createServer(createYoga({ schema: app.schema, plugins: [Yoga.plugin(app)], logging: false })))
+    listen(
+      Http.createServer(createYoga({ schema: app.schema, plugins: [Yoga.plugin(app)], batching: true, logging: false }))
+    )
 }
 
 const apollo: Subject = {
   name: "Apollo Server",
+  batches: true,
   subscriptions: "none",
   start: async (app) => {
     const server = new ApolloServer({
@@ -67,10 +73,11 @@ const apollo: Subject = {
 
 const mercurius: Subject = {
   name: "Mercurius",
+  batches: true,
   subscriptions: "websocket",
   start: async (app) => {
     const server = fastify({ forceCloseConnections: true })
-    await server.register(Mercurius.plugin(app), { subscription: true })
+    await server.register(Mercurius.plugin(app), { subscription: true, allowBatchedQueries: true })
     const url = await server.listen({ port: 0, host: "127.0.0.1" })
     return { url: `${url}/graphql`, stop: () => server.close() }
   }
@@ -78,6 +85,7 @@ const mercurius: Subject = {
 
 const graphqlHttp: Subject = {
   name: "graphql-http",
+  batches: false,
   subscriptions: "none",
   start: (app) => listen(Http.createServer(createHandler(GraphqlHttp.options(app))))
 }
@@ -85,6 +93,7 @@ const graphqlHttp: Subject = {
 /** No server at all: graphql-js's execute behind node:http. */
 const plain: Subject = {
   name: "plain execute",
+  batches: false,
   subscriptions: "none",
   start: (app) =>
     listen(
