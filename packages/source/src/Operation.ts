@@ -125,9 +125,13 @@ export const layerWith = (options: Options): Layer.Layer<Operation> => Layer.sco
  * const names = Operation.scoped(Effect.all([users.load("1"), users.load("2")], { concurrency: "unbounded" }))
  */
 export const scoped = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Operation>> =>
-  Effect.scoped(
-    Effect.flatMap(make(), (operation) => Effect.provideService(effect, Operation, operation))
-  ) as Effect.Effect<A, E, Exclude<R, Operation>>
+  Effect.acquireUseRelease(
+    // A scope of its own: one that the effect needs is its caller's, and lives on.
+    Scope.make(),
+    (scope) =>
+      Effect.flatMap(Scope.extend(make(), scope), (operation) => Effect.provideService(effect, Operation, operation)),
+    Scope.close
+  )
 
 /**
  * Forgets everything remembered and refuses to join what is on its way: what is

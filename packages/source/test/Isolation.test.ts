@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Memo, Operation, Source } from "@wellspring/source"
-import { Context, Effect, FiberRef, Schema } from "effect"
+import { Context, Data, Effect, FiberRef, Schema } from "effect"
 import { recording } from "./recording.ts"
 
 class Viewer extends Context.Tag("test/Viewer")<Viewer, { readonly id: string }>() {}
@@ -61,6 +61,15 @@ describe("callers of one Operation", () => {
     }).pipe(Operation.scoped)
   )
 
+  it.effect("share when their services are equal, where services say what equal means", () =>
+    Effect.gen(function* () {
+      const { calls, source } = mine()
+      const as = (id: string) => Effect.provideService(source.load(1), Viewer, Data.struct({ id }))
+      yield* Effect.all([as("ann"), as("ann"), as("bob")], { concurrency: "unbounded" })
+      assert.strictEqual(calls.length, 2)
+    }).pipe(Operation.scoped)
+  )
+
   it.effect("share what a source with services of its own answers", () =>
     Effect.gen(function* () {
       const { calls, source } = mine()
@@ -106,6 +115,22 @@ describe("a batch", () => {
       const load = Effect.provideService(source.load(1), Operation.Operation, operation)
       yield* Effect.raceFirst(load, Effect.yieldNow())
     }).pipe(Effect.scoped)
+  )
+})
+
+describe("Operation.scoped", () => {
+  it.effect("leaves the scope of its effect to whoever provides it", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const resource = Effect.acquireRelease(Effect.void, () => Effect.sync(() => log.push("released")))
+      yield* Effect.scoped(
+        Effect.zipRight(
+          Operation.scoped(resource),
+          Effect.sync(() => log.push("after"))
+        )
+      )
+      assert.deepStrictEqual(log, ["after", "released"])
+    })
   )
 })
 

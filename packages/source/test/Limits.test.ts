@@ -53,6 +53,21 @@ describe("limits", () => {
     })
   )
 
+  it.effect("hold for any number of batches that are answered at once", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const source = Source.make("Quick", {
+        key: Schema.Number,
+        success: Schema.Number,
+        maxBatchSize: 1,
+        maxConcurrentBatches: 1,
+        resolve: (keys) => (calls++ === 0 ? Effect.as(Effect.yieldNow(), keys) : Effect.succeed(keys))
+      })
+      const keys = Array.from({ length: 20_000 }, (_, i) => i)
+      assert.deepStrictEqual(yield* source.loadMany(keys), keys)
+    }).pipe(Operation.scoped)
+  )
+
   it.effect("of rate let a burst go and spread the rest", () =>
     Effect.gen(function* () {
       const { calls, source } = recording({ maxBatchSize: 1, rateLimit: { limit: 2, interval: "10 seconds" } })

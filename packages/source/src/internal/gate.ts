@@ -15,6 +15,7 @@ export interface Rate {
  */
 export class Gate {
   private running = 0
+  private isDraining = false
   /** When the next start would be due if starts were spread evenly, in milliseconds. */
   private due = Number.NEGATIVE_INFINITY
   private readonly queue = new Set<Batch>()
@@ -46,12 +47,16 @@ export class Gate {
 
   leave(): void {
     this.running--
+    // A batch that is answered at once leaves from within the loop, which goes on to the next.
+    if (this.isDraining) return
+    this.isDraining = true
     for (const batch of this.queue) {
-      if (this.running >= this.places) return
+      if (this.running >= this.places) break
       this.queue.delete(batch)
       this.running++
       batch.run()
     }
+    this.isDraining = false
   }
 
   /** Takes a turn, and says how long to wait for it, in milliseconds. */

@@ -2,9 +2,10 @@
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Equal from "effect/Equal"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as MutableHashMap from "effect/MutableHashMap"
+import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
@@ -35,15 +36,6 @@ export class Place {
 
   constructor(services: ReadonlyMap<string, unknown>) {
     this.services = services
-  }
-
-  /** Whether these services are the same, or equal where they say what equal means. */
-  has(services: ReadonlyMap<string, unknown>): boolean {
-    if (services.size !== this.services.size) return false
-    for (const [key, service] of services) {
-      if (!this.services.has(key) || !Equal.equals(service, this.services.get(key))) return false
-    }
-    return true
   }
 }
 
@@ -98,7 +90,9 @@ export class State {
   private lastContext: Context.Context<never> | undefined
   private lastCaller: Caller | undefined
   private callers = new WeakMap<Context.Context<never>, Caller>()
-  private readonly places: Array<Place> = []
+  private readonly places = new Map<string, Place>()
+  /** A number for each service seen, the same for equal ones. */
+  private readonly numbers = MutableHashMap.empty<unknown, number>()
   /** The lanes of sources that have their services from elsewhere. */
   private readonly closedPlace = new Place(new Map())
 
@@ -129,14 +123,30 @@ export class State {
     return caller
   }
 
+  /** Services are the same when they are one object, or equal where they say what equal means. */
   private placeOf(context: ReadonlyMap<string, unknown>): Place {
     const services = new Map<string, unknown>()
-    for (const [key, service] of context) if (!passing.has(key)) services.set(key, service)
-    const known = this.places.find((place) => place.has(services))
-    if (known !== undefined) return known
-    const place = new Place(services)
-    this.places.push(place)
+    const marks: Array<string> = []
+    for (const [key, service] of context) {
+      if (passing.has(key)) continue
+      services.set(key, service)
+      marks.push(`${key} ${this.numberOf(service)}`)
+    }
+    const name = marks.sort().join()
+    let place = this.places.get(name)
+    if (place === undefined) {
+      place = new Place(services)
+      this.places.set(name, place)
+    }
     return place
+  }
+
+  private numberOf(service: unknown): number {
+    const known = MutableHashMap.get(this.numbers, service)
+    if (Option.isSome(known)) return known.value
+    const number = MutableHashMap.size(this.numbers)
+    MutableHashMap.set(this.numbers, service, number)
+    return number
   }
 
   lane(definition: Definition, group: unknown, groupId: unknown, caller: Caller): Lane {
@@ -173,7 +183,7 @@ export class State {
   newEpoch(): void {
     this.epoch++
     this.epochBegan = BoundedMemo.next()
-    for (const place of [...this.places, this.closedPlace]) {
+    for (const place of [...this.places.values(), this.closedPlace]) {
       for (const lane of place.lanes.values()) lane.definition.instruments.tally(lane.tally)
       for (const lanes of place.groups.values()) {
         for (const lane of lanes.values()) lane.definition.instruments.tally(lane.tally)
@@ -250,7 +260,8 @@ export class State {
   private release(): void {
     this.newEpoch()
     this.slots.clear()
-    this.places.length = 0
+    this.places.clear()
+    MutableHashMap.clear(this.numbers)
     this.callers = new WeakMap()
     this.lastContext = undefined
     this.lastCaller = undefined
