@@ -32,7 +32,11 @@ import type { Outcome } from "./Outcome.ts"
 import type * as Policy from "./Policy.ts"
 
 /** The settings of a cache. All have defaults that are safe for a server with many callers. */
-export interface Options extends Omit<Policy.Options, "digest" | "lifetimes"> {
+export interface Options extends Omit<Policy.Options, "digest" | "lifetimes" | "heuristic"> {
+  /**
+   * How long a response without a lifetime is fresh: this share of the time since it was modified, and no longer than that. Default a tenth, at most 1 day.
+   */
+  readonly heuristic?: { readonly fraction: number; readonly atMost: Duration.DurationInput } | undefined
   /** Lifetimes for every request; a request's own, in `CacheOptions`, come before them. */
   readonly lifetime?: CacheOptions.Lifetime | undefined
   /**

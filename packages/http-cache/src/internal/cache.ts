@@ -30,14 +30,16 @@ import * as Engine from "./engine.ts"
 import { Identities } from "./identity.ts"
 import * as Outgoing from "./outgoing.ts"
 import * as Redirects from "./redirects.ts"
+import { Remembered } from "./remembered.ts"
 import type { CacheResponse } from "./response.ts"
 import { codec } from "./slotCodec.ts"
 import { place, Slots } from "./slots.ts"
 import * as Stored from "./stored.ts"
-import { Unshareable } from "./unshareable.ts"
 
 const defaultEntryBytes = 8 * 1024 * 1024
 const mostRedirects = 20
+/** Canonical URLs remembered by the URLs they come from. */
+const mostKeys = 4096
 /** How long it is remembered that a key's answers cannot be shared. */
 const unshareableMillis = 10_000
 
@@ -66,6 +68,7 @@ export class Cache {
   private readonly options: Options
   private readonly identities: Identities
   private readonly name: string
+  private readonly keys = new Map<string, string>()
   /** Policies of callers who ask for something of their own, by their options. */
   private readonly policies = new WeakMap<CacheOptions, Policy.Policy>()
   private readonly reweigh: (stored: Stored.Stored, at: ReturnType<typeof place>) => void
@@ -93,6 +96,7 @@ export class Cache {
       const identities = new Identities(secret)
       const policy = Policy.make({
         ...options,
+        heuristic: options.heuristic && { ...options.heuristic, atMost: Duration.toMillis(options.heuristic.atMost) },
         lifetimes: lifetimesOf(options.lifetime),
         digest: (value) => identities.hash(value)
       })
@@ -105,7 +109,8 @@ export class Cache {
         slots,
         background,
         flights: new Map(),
-        unshareable: new Unshareable(unshareableMillis),
+        unshareable: new Remembered(unshareableMillis),
+        strict: new Remembered(keepStale),
         maxEntryBytes: options.maxEntryBytes ?? defaultEntryBytes,
         collapseFor: options.collapse === false ? undefined : Duration.decode(options.collapse ?? "10 seconds"),
         tagsOf: (ask, head) => {
@@ -199,7 +204,7 @@ export class Cache {
     const digest = isBodyKeyed ? digestOf(request) : undefined
     // A body that can be sent but once cannot be looked at for a key: nothing is stored, and nothing looked for.
     const mode = isBodyKeyed && digest === undefined ? "no-store" : options.mode
-    const planned = Plan.of(policy, head, { mode, bodyKeyed: isBodyKeyed })
+    const planned = Plan.of(policy, head, { mode, bodyKeyed: isBodyKeyed, key: this.keyOf(head.url) })
     const plan = options.identity === undefined ? planned : { ...planned, credentials: planned.credentials | IDENTITY }
     const at = place(plan.key, { digest, partition, shared: Plan.usesShared(policy, partition) })
     return {
@@ -256,6 +261,16 @@ export class Cache {
     const { partition } = this.options
     if (partition === undefined) return this.identities.of(request.headers, this.policy.classify, options.identity)
     return typeof partition === "string" ? this.identities.hash(partition) : partition(request)
+  }
+
+  /** The canonical URL, worked out once for URLs that come again. */
+  private keyOf(url: string): string {
+    const known = this.keys.get(url)
+    if (known !== undefined) return known
+    const key = CacheKey.of(this.policy, url)
+    if (this.keys.size >= mostKeys) this.keys.clear()
+    this.keys.set(url, key)
+    return key
   }
 
   private hashed(partition: Option.Option<string>): string | undefined {

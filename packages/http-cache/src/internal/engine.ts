@@ -18,7 +18,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Runtime from "effect/Runtime"
 import * as CacheControl from "../CacheControl.ts"
-import type * as Entry from "../Entry.ts"
+import * as Entry from "../Entry.ts"
 import * as Invalidation from "../Invalidation.ts"
 import type * as Message from "../Message.ts"
 import type * as Plan from "../Plan.ts"
@@ -38,12 +38,12 @@ import * as Intake from "./intake.ts"
 import { bytesOf, headOf } from "./origin.ts"
 import * as Outgoing from "./outgoing.ts"
 import * as Parts from "./parts.ts"
+import type { Remembered } from "./remembered.ts"
 import * as Reply from "./reply.ts"
 import type { CacheResponse } from "./response.ts"
 import type { Guard, Slots } from "./slots.ts"
 import type { Slot } from "./stored.ts"
 import * as Stored from "./stored.ts"
-import type { Unshareable } from "./unshareable.ts"
 
 export interface Engine {
   readonly client: HttpClient.HttpClient
@@ -51,7 +51,10 @@ export interface Engine {
   readonly slots: Slots
   readonly background: Background
   readonly flights: Map<string, Flight<Landing>>
-  readonly unshareable: Unshareable
+  /** Whose last answer could not be shared: who asks for one does not queue behind another for nothing. */
+  readonly unshareable: Remembered
+  /** Whose last answer may not be used without the origin, and is not kept either: a lost origin is a 504 there. */
+  readonly strict: Remembered
   readonly maxEntryBytes: number
   /** How long a caller waits for another's answer; `undefined` when nobody is to wait. */
   readonly collapseFor: Duration.Duration | undefined
@@ -338,7 +341,20 @@ const failed = (engine: Engine, errand: Errand, exit: Exit.Failure<unknown, Fail
     return () => failure
   }
   errand.land({ _tag: "Failed", failure: disconnected, exit: failure })
-  return recover(engine, errand, disconnected) ?? (() => failure)
+  const recovered = recover(engine, errand, disconnected)
+  if (recovered !== undefined) return recovered
+  return engine.strict.has(flightKey(errand.ask), now(engine)) ? unreachable(errand) : () => failure
+}
+
+/** A 504 where what was stored may not be used without the origin. */
+const unreachable = ({ ask, reason }: Errand): Answering => {
+  const error = new HttpClientError.ResponseError({
+    request: ask.request,
+    response: Reply.gatewayTimeout(ask, { outcome: "miss", fwd: reason, detail: "disconnected" }),
+    reason: "StatusCode",
+    description: "the origin cannot be reached, and what is stored may not be used without it"
+  })
+  return () => Exit.fail(error)
 }
 
 /** Whether the origin was not reached or broke off, rather than that the request could not be made. */
@@ -354,16 +370,8 @@ const recover = (engine: Engine, errand: Errand, failure: Reuse.Failure): Answer
       return undefined
     case "serve-stale":
       return selected && answer(Reply.fromStored(ask, selected, at, { outcome: "stale", fwd: reason, fwdStatus }))
-    case "gateway-timeout": {
-      const response = Reply.gatewayTimeout(ask, { outcome: "miss", fwd: reason, detail: "disconnected" })
-      const error = new HttpClientError.ResponseError({
-        request: ask.request,
-        response,
-        reason: "StatusCode",
-        description: "the origin cannot be reached, and what is stored may not be used without it"
-      })
-      return () => Exit.fail(error)
-    }
+    case "gateway-timeout":
+      return unreachable(errand)
   }
 }
 
@@ -408,6 +416,11 @@ const digested = (engine: Engine, errand: Errand, arrival: Arrival): Answering =
       ? completed(engine, errand, arrival, storing.entry, selected)
       : again(engine, errand, response)
   }
+  const isStrict =
+    storing._tag === "Store"
+      ? Entry.has(storing.entry, Entry.NEVER_STALE) && !Entry.hasValidator(storing.entry)
+      : storing.reason === "useless"
+  if (isStrict) engine.strict.add(flightKey(ask), times.responseTime)
   if (storing._tag === "Store") return kept(engine, errand, arrival, storing.entry)
   if (selected !== undefined && Invalidation.outdates(ask.plan, status)) drop(engine, ask, guard)
   errand.land(alone)

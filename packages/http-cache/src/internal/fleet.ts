@@ -30,7 +30,14 @@ export const turn = (
 ): Effect.Effect<Turn> => {
   const attempt = (pause: Duration.Duration, waited: Duration.Duration): Effect.Effect<Turn> =>
     Effect.flatMap(store.acquire(key, { timeToLive: atMost }), (lease): Effect.Effect<Turn> => {
-      if (lease._tag === "Granted") return Effect.succeed({ _tag: "Mine", lease })
+      if (lease._tag === "Granted") {
+        // Another may have stored its answer, and given the lease back, since we looked.
+        return Effect.flatMap(read, (slot) =>
+          isGood(slot)
+            ? Effect.as(store.release(lease), { _tag: "Made", slot })
+            : Effect.succeed<Turn>({ _tag: "Mine", lease })
+        )
+      }
       if (Duration.greaterThanOrEqualTo(waited, atMost)) return Effect.succeed({ _tag: "Mine", lease: undefined })
       return Effect.sleep(pause).pipe(
         Effect.zipRight(read),

@@ -20,18 +20,20 @@ type Known = HttpClientResponse.HttpClientResponse & {
 type Record = { [name: string]: string | ReadonlyArray<string> }
 
 const fromRaw = (raw: ReadonlyArray<string>): Record => {
-  const fields: Record = Object.create(null)
+  const fields: Record = {}
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index] as string
     const value = raw[index + 1] as string
-    const before = fields[name]
+    // A name that is no field of a record of its own; no origin means it well.
+    if (name === "__proto__") continue
+    const before = Object.hasOwn(fields, name) ? fields[name] : undefined
     fields[name] = before === undefined ? value : typeof before === "string" ? [before, value] : [...before, value]
   }
   return fields
 }
 
 const fromJoined = (response: HttpClientResponse.HttpClientResponse): Record => {
-  const fields: Record = Object.assign(Object.create(null), response.headers)
+  const fields: Record = { ...response.headers }
   // The platform's record keeps one set-cookie line of many; its cookies have them all.
   if (fields["set-cookie"] !== undefined) {
     const lines = Cookies.toSetCookieHeaders(response.cookies)

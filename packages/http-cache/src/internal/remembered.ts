@@ -1,12 +1,7 @@
-/**
- * Keys whose last answer could not be shared: whoever asks for one goes
- * straight to the origin, and does not queue behind another for nothing.
- *
- * A memory of a few seconds, and bounded: to forget costs one wait.
- */
+/** Keys of which one thing is remembered for a while: a bounded number of them, the latest. */
 const capacity = 8192
 
-export class Unshareable {
+export class Remembered {
   private readonly until = new Map<string, number>()
   private readonly millis: number
 
