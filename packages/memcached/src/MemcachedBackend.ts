@@ -130,7 +130,7 @@ export const make = (
   ): Promise<boolean> => {
     const value = Stamped.encode({ position, tags, bytes })
     if (value === undefined || value.length > maxItemBytes) return false
-    if (!(await stamps.begin(namespace, tags, position))) return false
+    if (!(await stamps.beginTags(namespace, tags, position))) return false
     return (await connection.store("set", entry, value, { expires: expiryOf(timeToLive), version })) !== undefined
   }
 

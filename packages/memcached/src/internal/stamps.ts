@@ -38,14 +38,21 @@ export const makeStamps = (connection: MemcachedConnection, prefix: string) => {
     throw new Error(`Others were in the way of a stamp ${attempts} times.`)
   }
 
+  /**
+   * Begins a count that is not there. What was begun under one that is gone can not be judged any more, so `all` is
+   * brought up to it, and never beyond it: whoever comes second finds the first one's.
+   */
+  const begin = async (namespace: string): Promise<void> => {
+    await connection.store("add", seqOf(namespace), Buffer.from(String(microseconds())), { expires: 0 })
+    const [seq] = await connection.getMany([seqOf(namespace)])
+    if (seq !== undefined) await raise(allOf(namespace), Number(seq.value))
+  }
+
   const next = async (namespace: string): Promise<number> => {
     for (let attempt = 0; attempt < attempts; attempt++) {
       const count = await connection.increment(seqOf(namespace), 1)
       if (count !== undefined) return count
-      const first = microseconds()
-      await connection.store("add", seqOf(namespace), Buffer.from(String(first)), { expires: 0 })
-      // What was begun under the count that is gone can not be judged any more.
-      await raise(allOf(namespace), first)
+      await begin(namespace)
     }
     throw new Error(`Others were in the way of a count ${attempts} times.`)
   }
@@ -56,7 +63,9 @@ export const makeStamps = (connection: MemcachedConnection, prefix: string) => {
     for (let attempt = 0; attempt < attempts; attempt++) {
       const [seq, all] = await connection.getMany([seqOf(namespace), allOf(namespace)])
       if (seq !== undefined && all !== undefined) return { seq: Number(seq.value), all: Number(all.value) }
-      await clear(namespace)
+      if (seq === undefined) await begin(namespace)
+      // The first time it is most likely on its way: somebody is beginning the count.
+      else if (attempt > 0) await clear(namespace)
     }
     throw new Error(`Others were in the way of a count ${attempts} times.`)
   }
@@ -80,7 +89,7 @@ export const makeStamps = (connection: MemcachedConnection, prefix: string) => {
     removeTagged: async (namespace: string, tag: string): Promise<void> =>
       raise(tagOf(namespace, tag), await next(namespace)),
     /** Sees to it that an entry's tags have stamps. Answers whether it may have them: none was removed since its position. */
-    begin: async (namespace: string, tags: ReadonlyArray<string>, position: number): Promise<boolean> => {
+    beginTags: async (namespace: string, tags: ReadonlyArray<string>, position: number): Promise<boolean> => {
       const known = await ofTags(namespace, tags)
       for (const tag of tags) {
         const stamp = known.get(tag)
