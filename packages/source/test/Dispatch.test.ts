@@ -1,6 +1,6 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Fiberless, Operation, Policy, Source } from "@wellspring/source"
-import { Duration, Effect, Exit, Fiber, Option, Runtime, Schedule, Schema, TestClock } from "effect"
+import { Duration, Effect, Exit, Fiber, Option, Runtime, Schedule, Schema, Scope, TestClock } from "effect"
 import { recording, turns } from "./recording.ts"
 
 const ids = [1, 2, 3, 4, 5]
@@ -268,4 +268,39 @@ describe("Policy", () => {
       assert.strictEqual(yield* Fiber.join(fiber), "1!")
     }).pipe(Effect.scoped)
   )
+})
+
+describe("the turn", () => {
+  it("waits for fake timers, or for an explicit flush", async () => {
+    const { calls, source } = recording()
+    const scope = Effect.runSync(Scope.make())
+    const operation = Effect.runSync(Scope.extend(Operation.make(), scope))
+    const load = (key: number) =>
+      Effect.runPromise(Effect.provideService(source.load(key), Operation.Operation, operation))
+    vi.useFakeTimers({ toFake: ["setImmediate", "setTimeout"] })
+    try {
+      const first = load(1)
+      await Promise.resolve()
+      assert.deepStrictEqual(calls, [])
+      Operation.flushNow(operation)
+      assert.strictEqual(await first, "1!")
+      const second = load(2)
+      vi.runAllTimers()
+      assert.strictEqual(await second, "2!")
+    } finally {
+      vi.useRealTimers()
+    }
+    Effect.runSync(Scope.close(scope, Exit.void))
+  })
+
+  it("is a timer where there is no setImmediate", async () => {
+    vi.stubGlobal("setImmediate", undefined)
+    try {
+      const { calls, source } = recording()
+      assert.deepStrictEqual(await Effect.runPromise(Operation.scoped(source.loadMany([1, 2]))), ["1!", "2!"])
+      assert.deepStrictEqual(calls, [[1, 2]])
+    } finally {
+      vi.unstubAllGlobals()
+    }
+  })
 })
