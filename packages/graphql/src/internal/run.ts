@@ -213,7 +213,7 @@ export class Run {
     field: Field
   ): unknown {
     this.used(info, field)
-    if (!Request.isRequest(effect)) this.count(this.calls, field)
+    if (this.calls !== undefined && !Request.isRequest(effect)) this.count(this.calls, field)
     const span = tracing === undefined ? undefined : begin(tracing, info, field)
     let resume: (exit: Answer) => void = () => {}
     const started = effect[Fiberless.TypeId](within(runtime.context, span), (exit) => resume(exit))
