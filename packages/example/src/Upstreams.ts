@@ -15,15 +15,16 @@ export class Upstreams extends Context.Tag("atlas/Upstreams")<
 /** The upstreams' own accounts of what they were asked. */
 export class Logs extends Context.Tag("atlas/Logs")<Logs, ReadonlyArray<Upstream>>() {}
 
-/** The three upstreams on free loopback ports, for as long as the layer lives. */
-export const layer = Layer.scopedContext(
-  Effect.map(
-    Effect.all([GeographyUpstream.serve, AirportsUpstream.serve, QuakesUpstream.serve]),
-    ([geography, airports, quakes]) =>
-      Context.make(Upstreams, {
-        geography: geography.baseUrl,
-        airports: airports.baseUrl,
-        quakes: quakes.baseUrl
-      }).pipe(Context.add(Logs, [geography, airports, quakes]))
+/** The three upstreams on loopback, for as long as the layer lives: on free ports, or from `first` upwards. */
+export const layer = (first?: number) =>
+  Layer.scopedContext(
+    Effect.map(
+      Effect.forEach([GeographyUpstream.serve, AirportsUpstream.serve, QuakesUpstream.serve], (serve, index) =>
+        serve(first === undefined ? 0 : first + index)
+      ),
+      (logs) => {
+        const [geography = "", airports = "", quakes = ""] = logs.map(({ baseUrl }) => baseUrl)
+        return Context.make(Upstreams, { geography, airports, quakes }).pipe(Context.add(Logs, logs))
+      }
+    )
   )
-)

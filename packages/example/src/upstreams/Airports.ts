@@ -52,32 +52,27 @@ const me = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
     : Upstream.json(traveller, { "cache-control": "private, max-age=60", vary: "Authorization" })
 })
 
-export const serve = Effect.flatMap(load, (airports) => {
+const router = Effect.map(load, (airports) => {
   const lasting = { "cache-control": "public, max-age=3600" }
   const byCountry = new Map(Object.entries(Arr.groupBy(airports, (airport) => airport.country)))
   const byIata = new Map(airports.map((airport) => [airport.iata, airport]))
-  return Upstream.serve(
-    "airports",
-    HttpRouter.empty.pipe(
-      HttpRouter.get(
-        "/airports",
-        Effect.flatMap(Upstream.search, (search) =>
-          Upstream.json(
-            Upstream.idsOf(search).flatMap((country) => byCountry.get(country) ?? []),
-            lasting
-          )
-        )
-      ),
-      HttpRouter.get(
-        "/airports/:iata",
-        Effect.flatMap(HttpRouter.params, ({ iata }) => {
-          const airport = byIata.get(iata ?? "")
-          return airport === undefined
-            ? Effect.succeed(Upstream.problem(404, "No such airport"))
-            : Upstream.json(airport, lasting)
-        })
-      ),
-      HttpRouter.get("/me", me)
+  const inCountries = Effect.flatMap(Upstream.search, (search) =>
+    Upstream.json(
+      Upstream.idsOf(search).flatMap((country) => byCountry.get(country) ?? []),
+      lasting
     )
   )
+  const one = Effect.flatMap(HttpRouter.params, ({ iata }) => {
+    const airport = byIata.get(iata ?? "")
+    return airport === undefined
+      ? Effect.succeed(Upstream.problem(404, "No such airport"))
+      : Upstream.json(airport, lasting)
+  })
+  return HttpRouter.empty.pipe(
+    HttpRouter.get("/airports", inCountries),
+    HttpRouter.get("/airports/:iata", one),
+    HttpRouter.get("/me", me)
+  )
 })
+
+export const serve = (port: number) => Effect.flatMap(router, (router) => Upstream.serve("airports", router, port))

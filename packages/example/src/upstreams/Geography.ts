@@ -70,14 +70,13 @@ const label = Effect.gen(function* () {
   )
 })
 
-export const serve = Upstream.serve(
-  "geography",
-  HttpRouter.empty.pipe(
-    HttpRouter.get("/countries", list),
-    HttpRouter.get("/countries/:code", one),
-    HttpRouter.get("/countries/:code/label", label),
-    HttpRouter.get("/continents", byIds(Record.map(continents, (name) => ({ name })))),
-    HttpRouter.get("/languages", byIds(languages)),
-    HttpRouter.get("/currencies", byIds(currencies))
-  )
+const router = HttpRouter.empty.pipe(
+  HttpRouter.get("/countries", list),
+  HttpRouter.get("/countries/:code", one),
+  HttpRouter.get("/countries/:code/label", label),
+  HttpRouter.get("/continents", byIds(Record.map(continents, (name) => ({ name })))),
+  HttpRouter.get("/languages", byIds(languages)),
+  HttpRouter.get("/currencies", byIds(currencies))
 )
+
+export const serve = (port: number) => Upstream.serve("geography", router, port)

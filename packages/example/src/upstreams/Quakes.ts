@@ -29,23 +29,22 @@ const load = Effect.flatMap(
 )
 
 /** `?above=5`: the strongest first, a quarter of a second later. */
-export const serve = Effect.flatMap(load, ({ features }) =>
-  Upstream.serve(
-    "quakes",
-    HttpRouter.empty.pipe(
-      HttpRouter.get(
-        "/quakes",
-        Effect.flatMap(Upstream.search, (search) => {
-          const above = Number(search.get("above") ?? 0) || 0
-          const strong = features
-            .filter(({ properties }) => properties.mag !== null && properties.mag >= above)
-            .sort((a, b) => (b.properties.mag ?? 0) - (a.properties.mag ?? 0))
-          return Effect.delay(
-            Upstream.json(strong, { "cache-control": "public, max-age=60, stale-while-revalidate=300" }),
-            "250 millis"
-          )
-        })
-      )
+const router = Effect.map(load, ({ features }) =>
+  HttpRouter.empty.pipe(
+    HttpRouter.get(
+      "/quakes",
+      Effect.flatMap(Upstream.search, (search) => {
+        const above = Number(search.get("above") ?? 0) || 0
+        const strong = features
+          .filter(({ properties }) => properties.mag !== null && properties.mag >= above)
+          .sort((a, b) => (b.properties.mag ?? 0) - (a.properties.mag ?? 0))
+        return Effect.delay(
+          Upstream.json(strong, { "cache-control": "public, max-age=60, stale-while-revalidate=300" }),
+          "250 millis"
+        )
+      })
     )
   )
 )
+
+export const serve = (port: number) => Effect.flatMap(router, (router) => Upstream.serve("quakes", router, port))

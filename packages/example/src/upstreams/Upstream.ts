@@ -55,11 +55,11 @@ export const search: Effect.Effect<URLSearchParams, never, HttpServerRequest.Htt
   (request) => new URL(request.url, "http://localhost").searchParams
 )
 
-/** Serves `router` on a free loopback port until the scope closes. */
-export const serve = <E>(name: string, router: HttpRouter.HttpRouter<E>) =>
+/** Serves `router` on a loopback port, any free one for 0, until the scope closes. */
+export const serve = <E>(name: string, router: HttpRouter.HttpRouter<E>, port: number) =>
   Effect.gen(function* () {
     const log = yield* Ref.make<ReadonlyArray<Asked>>([])
-    const server = yield* NodeHttpServer.make(() => createServer(), { host: "127.0.0.1", port: 0 })
+    const server = yield* NodeHttpServer.make(() => createServer(), { host: "127.0.0.1", port })
     const app = Effect.tap(
       Effect.catchAll(router, () => Effect.succeed(problem(404, "Not found"))),
       (response) =>
