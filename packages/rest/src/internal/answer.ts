@@ -3,36 +3,48 @@ import type * as Headers from "@effect/platform/Headers"
 import * as Exit from "effect/Exit"
 import type * as RestSource from "../RestSource.ts"
 
-export class Answer implements RestSource.Answer<unknown> {
-  readonly value: unknown
+/** Where status and headers are read when somebody asks for them; most callers want the value alone. */
+interface Head {
   readonly status: number
   readonly headers: Headers.Headers
+}
+
+export class Answer implements RestSource.Answer<unknown> {
+  /** The value as an Exit: an Exit is an Effect, so handing out a shared answer costs nothing. */
+  readonly exit: Exit.Success<unknown, never>
   readonly outcome: RestSource.Answered
   readonly timings: RestSource.Timings
-  #exit: Exit.Exit<unknown> | undefined
+  readonly #head: Head
   constructor(
-    value: unknown,
-    status: number,
-    headers: Headers.Headers,
+    exit: Exit.Success<unknown, never>,
+    head: Head,
     outcome: RestSource.Answered,
     timings: RestSource.Timings
   ) {
-    this.value = value
-    this.status = status
-    this.headers = headers
+    this.exit = exit
+    this.#head = head
     this.outcome = outcome
     this.timings = timings
-    Object.freeze(this)
+  }
+  get value(): unknown {
+    return this.exit.value
+  }
+  get status(): number {
+    return this.#head.status
+  }
+  get headers(): Headers.Headers {
+    return this.#head.headers
+  }
+  toJSON(): unknown {
+    const { headers, outcome, status, timings, value } = this
+    return { value, status, headers, outcome, timings }
   }
 
   /** The same answer, told to someone for whom it was not fetched. */
   as(outcome: RestSource.Answered): Answer {
-    return new Answer(this.value, this.status, this.headers, outcome, this.timings)
-  }
-
-  /** The value as an Exit, made once: an Exit is an Effect, so a shared answer costs nothing. */
-  get exit(): Exit.Exit<unknown> {
-    this.#exit ??= Exit.succeed(this.value)
-    return this.#exit
+    return new Answer(this.exit, this.#head, outcome, this.timings)
   }
 }
+
+export const of = (value: unknown, head: Head, outcome: RestSource.Answered, timings: RestSource.Timings): Answer =>
+  new Answer(Exit.succeed(value) as Exit.Success<unknown, never>, head, outcome, timings)

@@ -10,7 +10,10 @@ import type { Prepared } from "./prepare.ts"
 export const remembered = (
   response: HttpClientResponse.HttpClientResponse,
   { definition, isPlain }: Prepared
-): Exit.Exit<unknown> | undefined => (isPlain && response.status < 300 ? Decoded.peek(response, definition) : undefined)
+): Exit.Success<unknown, never> | undefined =>
+  isPlain && response.status < 300
+    ? (Decoded.peek(response, definition) as Exit.Success<unknown, never> | undefined)
+    : undefined
 
 /** Keeps a decoded value beside the stored answer it was made from, for as long as that is kept. */
 export const remember = (

@@ -2,7 +2,7 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import type { Leave } from "@wellspring/source/Fiberless"
+import * as Fiberless from "@wellspring/source/Fiberless"
 import * as Operation from "@wellspring/source/Operation"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -12,11 +12,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberRefs from "effect/FiberRefs"
 import type * as Endpoint from "../Endpoint.ts"
-import type { Answer } from "./answer.ts"
+import type * as RestSource from "../RestSource.ts"
+import { Answer } from "./answer.ts"
 import * as CacheLink from "./cacheLink.ts"
 import * as Collect from "./collect.ts"
 import type { Definition } from "./definition.ts"
-import type { Exchanged, Fault, Plan, Redirects } from "./exchange.ts"
+import { Exchange, type Exchanged, type Fault, type Plan, type Redirects } from "./exchange.ts"
 import { type Flight, Inflight } from "./inflight.ts"
 import * as Opening from "./opening.ts"
 import * as Place from "./place.ts"
@@ -28,6 +29,7 @@ import * as Run from "./run.ts"
 import * as Settle from "./settle.ts"
 import { Shared } from "./shared.ts"
 import * as Target from "./target.ts"
+import * as Tracing from "./tracing.ts"
 
 type Settled = Settle.Settled
 
@@ -65,6 +67,8 @@ export interface Refresh {
 /** A call that has been prepared, or what kept it from being. */
 type Ready = Prepare.Prepared | Exit.Exit<never, unknown>
 
+type Leave = Fiberless.Leave
+
 /** How a prepared call goes on: to be joined, or to be run by its caller alone. */
 type Step =
   | {
@@ -74,6 +78,17 @@ type Step =
       readonly isFirst: boolean
     }
   | { readonly _tag: "Alone"; readonly prepared: Prepare.Prepared; readonly table: Inflight<Settled> | undefined }
+
+/** A first attempt that was sent without a fiber, with its answer where that was at hand. */
+interface Sent {
+  readonly hit: Settled | undefined
+  readonly started: Exit.Exit<HttpClientResponse.HttpClientResponse, unknown> | Leave
+  readonly attach: (exchange: Exchange) => void
+}
+
+type FiberlessResponse = Fiberless.Fiberless<HttpClientResponse.HttpClientResponse, unknown>
+
+const atOnce: RestSource.Timings = { headersMillis: 0, totalMillis: 0, attempts: 1 }
 
 const operationKey = Operation.Operation.key
 
@@ -125,7 +140,11 @@ export class Engine {
       case "Join": {
         const { flight, table } = step
         const isKept = flight.exit !== undefined
-        const as = (exit: Settled): Settled => (step.isFirst ? exit : told(exit, isKept ? "memo" : "joined"))
+        const as = (exit: Settled): Settled => {
+          if (step.isFirst || Exit.isFailure(exit)) return exit
+          flight.joined ??= Exit.succeed(exit.value.as(isKept ? "memo" : "joined"))
+          return flight.joined
+        }
         if (flight.exit !== undefined) return as(flight.exit)
         return table.join(flight, (exit) => resume(as(exit)))
       }
@@ -216,7 +235,10 @@ export class Engine {
     site: Run.Site,
     resume: (exit: Settled) => void
   ): Settled | Leave {
-    const call = this.#call(prepared, site)
+    const services = Place.of(site.context, prepared)
+    const sent = this.#send(prepared, services, site)
+    if (sent?.hit !== undefined) return sent.hit
+    const call = this.#call(prepared, site, services)
     Retrying.count(call)
     let leave: Leave | undefined
     let now: Settled | undefined
@@ -230,7 +252,12 @@ export class Engine {
       if (Run.isLeave(started)) leave = started
       else end(started)
     }
-    if (prepared.policy.hedge === undefined) {
+    if (sent !== undefined) {
+      const exchange = new Exchange(call.plan, onTried)
+      sent.attach(exchange)
+      leave = () => exchange.stop()
+      exchange.adopt(prepared.request, sent.started)
+    } else if (prepared.policy.hedge === undefined) {
       let isDone = false
       const stop = Retrying.launch(call, 0, (tried) => {
         isDone = true
@@ -244,6 +271,35 @@ export class Engine {
     }
     isSync = false
     return now ?? (() => leave?.())
+  }
+
+  /**
+   * Sends the first attempt straight away where the client needs no fiber. What
+   * a cache holds, decoded before, is the answer: it needs no deadline, no
+   * budget and no span.
+   */
+  #send(prepared: Prepare.Prepared, services: Context.Context<never>, site: Run.Site): Sent | undefined {
+    const { client, onResponse } = this.#settings
+    if (prepared.policy.hedge !== undefined || onResponse !== undefined) return undefined
+    const effect = client.execute(prepared.request)
+    if (!Fiberless.isFiberless(effect) || Tracing.tracerOf(site) !== undefined) return undefined
+    let exchange: Exchange | undefined
+    const started = (effect as FiberlessResponse)[Fiberless.TypeId](services, (exit) =>
+      exchange?.receive(prepared.request, exit)
+    )
+    const attach = (adopter: Exchange): void => {
+      exchange = adopter
+    }
+    if (typeof started === "function" || Exit.isFailure(started)) return { hit: undefined, started, attach }
+    const response = started.value
+    const decoded = CacheLink.remembered(response, prepared)
+    if (decoded === undefined) return { hit: undefined, started, attach }
+    const outcome = CacheLink.outcomeOf(response)
+    const operation: Operation.Service | undefined = services.unsafeMap.get(operationKey)
+    if (operation !== undefined) {
+      Operation.recordCall(operation, { outcome, lifetime: CacheLink.lifetimeOf(response, prepared) })
+    }
+    return { hit: Exit.succeed(new Answer(decoded, response, outcome, atOnce)), started, attach }
   }
 
   /**
@@ -292,7 +348,7 @@ export class Engine {
     })
   }
 
-  #call(prepared: Prepare.Prepared, site: Run.Site): Retrying.Call {
+  #call(prepared: Prepare.Prepared, site: Run.Site, services = Place.of(site.context, prepared)): Retrying.Call {
     const begun = site.clock.unsafeCurrentTimeMillis()
     const { limits } = prepared.policy
     const plan: Plan = {
@@ -302,7 +358,7 @@ export class Engine {
       callEnd: begun + limits.totalMillis,
       isTraced: false,
       remembered: (response) => CacheLink.remembered(response, prepared),
-      site: { ...site, context: Place.of(site.context, prepared) }
+      site: { context: services, fiberRefs: site.fiberRefs, clock: site.clock }
     }
     return { prepared, plan, begun, origin: originOf(prepared.request.url) }
   }
@@ -392,6 +448,3 @@ const isReady = (ready: Ready | Effect.Effect<Ready, unknown, unknown>): ready i
 /** Calls with options of their own share only with calls that have the same. */
 const variant = (policy: Policy.Effective): string =>
   ` ${policy.decode} ${policy.reading} ${policy.cache?.mode ?? ""} ${policy.limits.maxBodyBytes}`
-
-const told = (exit: Settled, outcome: "memo" | "joined"): Settled =>
-  Exit.isSuccess(exit) ? Exit.succeed(exit.value.as(outcome)) : exit

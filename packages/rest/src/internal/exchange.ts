@@ -32,7 +32,7 @@ export type Fault =
 export interface Exchanged {
   readonly response: HttpClientResponse.HttpClientResponse
   readonly bytes: Uint8Array
-  readonly decoded: Exit.Exit<unknown> | undefined
+  readonly decoded: Exit.Success<unknown, never> | undefined
   /** When the headers were there, on the site's clock. */
   readonly headersAt: number
 }
@@ -61,7 +61,7 @@ export interface Plan {
   /** Whether the call has a span already, so that the client must not make one. */
   readonly isTraced: boolean
   /** What was decoded from a stored answer before; its body need not be read. */
-  readonly remembered: (response: HttpClientResponse.HttpClientResponse) => Exit.Exit<unknown> | undefined
+  readonly remembered: (response: HttpClientResponse.HttpClientResponse) => Exit.Success<unknown, never> | undefined
   readonly site: Run.Site
 }
 
@@ -94,14 +94,27 @@ export class Exchange {
     const { client, isTraced, site } = this.#plan
     const effect = client.execute(request)
     const isOurs = !isTraced && (Fiberless.isFiberless(effect) || Exit.isExit(effect))
-    this.#run(
-      isOurs ? effect : Tracing.quiet(effect),
-      (exit) => {
-        if (Exit.isFailure(exit)) this.#fail(exit.cause, "request")
-        else this.#onResponse(request, exit.value)
-      },
-      site
-    )
+    this.#run(isOurs ? effect : Tracing.quiet(effect), (exit) => this.receive(request, exit), site)
+  }
+
+  /** Goes on from a request that has been sent already: its response is there, or comes to {@link receive}. */
+  adopt(
+    request: HttpClientRequest.HttpClientRequest,
+    started: Exit.Exit<HttpClientResponse.HttpClientResponse, unknown> | Fiberless.Leave
+  ): void {
+    if (Run.isLeave(started)) {
+      this.#leave = started
+      this.#watch()
+    } else this.receive(request, started)
+  }
+
+  receive(
+    request: HttpClientRequest.HttpClientRequest,
+    exit: Exit.Exit<HttpClientResponse.HttpClientResponse, unknown>
+  ): void {
+    if (this.#isDone) return
+    if (Exit.isFailure(exit)) this.#fail(exit.cause, "request")
+    else this.#onResponse(request, exit.value)
   }
 
   /** Stops whatever is under way, down to the socket; the callback is not called any more. */

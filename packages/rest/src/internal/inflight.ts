@@ -11,6 +11,8 @@ export class Flight<X extends Exit.Exit<unknown, unknown>> {
   /** Stops the call; set once it has been started. */
   leave: (() => void) | undefined
   exit: X | undefined
+  /** The exit as it is told to those who joined, made once. */
+  joined: X | undefined
   readonly waiters = new Set<Resume<X>>()
   constructor(key: string, url: string, keep: boolean) {
     this.key = key

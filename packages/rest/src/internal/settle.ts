@@ -72,10 +72,10 @@ export const settle = (
 ): Settled | Effect.Effect<Answer.Answer, unknown> => {
   const { definition, policy } = prepared
   const { response } = exchanged
-  const { headers, status } = response
   if (exchanged.decoded !== undefined) {
-    return Exit.map(exchanged.decoded, (value) => new Answer.Answer(value, status, headers, told.outcome, told.timings))
+    return Exit.succeed(new Answer.Answer(exchanged.decoded, response, told.outcome, told.timings))
   }
+  const { headers, status } = response
   const parsed = Media.parse(exchanged.bytes, headers["content-type"], policy.reading)
   if (status < 200 || status > 299) {
     return failed(
@@ -93,7 +93,7 @@ export const settle = (
       return Exit.fail(decodeError(prepared, exchanged, told, [], "it is nested too deeply", ""))
     }
     CacheLink.remember(response, prepared, value)
-    return Exit.succeed(new Answer.Answer(value, status, headers, told.outcome, told.timings))
+    return Exit.succeed(Answer.of(value, response, told.outcome, told.timings))
   }
   if (!("value" in parsed)) {
     if (definition.method === "HEAD") return succeed(undefined)

@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import * as RestError from "../RestError.ts"
-import { Answer } from "./answer.ts"
+import * as Answer from "./answer.ts"
 import type { Definition } from "./definition.ts"
 import * as Freeze from "./freeze.ts"
 import type { RequestImpl } from "./request.ts"
@@ -74,7 +74,11 @@ export const make = (handlers: ReadonlyArray<Handler>) => {
   return {
     call: (request: unknown) => new TestCall(run(request)),
     callFull: (request: unknown) =>
-      new TestCall(Effect.map(run(request), (value) => new Answer(value, 200, Headers.empty, "bypass", timings))),
+      new TestCall(
+        Effect.map(run(request), (value) =>
+          Answer.of(value, { status: 200, headers: Headers.empty }, "bypass", timings)
+        )
+      ),
     callOption: (request: unknown) =>
       Effect.catchIf(
         Effect.asSome(run(request)),

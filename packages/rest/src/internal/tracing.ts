@@ -22,7 +22,7 @@ import * as Target from "./target.ts"
 import { isSet, propagate } from "./undiciTracing.ts"
 
 /** The tracer that applies where a call is made; undefined when there is none, or it is off. */
-const tracerOf = (site: Run.Site): Tracer.Tracer | undefined => {
+export const tracerOf = (site: Run.Site): Tracer.Tracer | undefined => {
   const { context, fiberRefs } = site
   if (fiberRefs !== undefined && !FiberRefs.getOrDefault(fiberRefs, FiberRef.currentTracerEnabled)) return undefined
   const services =
