@@ -24,6 +24,11 @@ export const askOf = (definition: Definition): Ask => ({
   selection: undefined
 })
 
+/**
+ * Its functions may be taken out of it: `Effect.forEach(ids, users.load)`. All
+ * but the one that is used most are made when they are, since a view of a group
+ * may live for one load.
+ */
 export class View {
   readonly [SourceTypeId]: Definition
   readonly target: Target
@@ -39,35 +44,45 @@ export class View {
 
   readonly load = (key: unknown): Load => new Load(this.target, key)
 
-  readonly loadMany = (keys: Iterable<unknown>) => gather(this.target, keys, values)
-
-  readonly loadEithers = (keys: Iterable<unknown>) => gather(this.target, keys, eithers)
-
-  readonly loadAll = (keys: Readonly<Record<string, unknown>>) => {
-    const names = Object.keys(keys)
-    return gather(
-      this.target,
-      names.map((name) => keys[name]),
-      record(names)
-    )
+  get loadMany() {
+    return (keys: Iterable<unknown>) => gather(this.target, keys, values)
   }
 
-  readonly request = (key: unknown) => this.inContext((context) => start(this.target, context, key))
+  get loadEithers() {
+    return (keys: Iterable<unknown>) => gather(this.target, keys, eithers)
+  }
 
-  readonly prime = (key: unknown, value: unknown): Change => this.put([[key, value]], false)
+  get loadAll() {
+    return (keys: Readonly<Record<string, unknown>>) => {
+      const names = Object.keys(keys)
+      const wanted = names.map((name) => keys[name])
+      return gather(this.target, wanted, record(names))
+    }
+  }
 
-  readonly primeMany = (entries: Iterable<readonly [unknown, unknown]>): Change => this.put(entries, false)
+  get request() {
+    return (key: unknown) => this.inContext((context) => start(this.target, context, key))
+  }
 
-  readonly replace = (key: unknown, value: unknown): Change => this.put([[key, value]], true)
+  get prime() {
+    return (key: unknown, value: unknown): Change => this.put([[key, value]], false)
+  }
 
-  readonly clear = (key: unknown): Change => this.clearMany([key])
+  get primeMany() {
+    return (entries: Iterable<readonly [unknown, unknown]>): Change => this.put(entries, false)
+  }
 
-  readonly clearMany = (keys: Iterable<unknown>): Change =>
-    this.inLane((lane) => {
-      const ids = lane.clear(keys)
-      const { external } = this.target.definition
-      return external === undefined ? undefined : External.remove(lane, external, ids)
-    })
+  get replace() {
+    return (key: unknown, value: unknown): Change => this.put([[key, value]], true)
+  }
+
+  get clear() {
+    return (key: unknown): Change => this.remove([key])
+  }
+
+  get clearMany() {
+    return (keys: Iterable<unknown>): Change => this.remove(keys)
+  }
 
   get clearAll(): Change {
     return this.inLane((lane) => {
@@ -77,9 +92,13 @@ export class View {
     })
   }
 
-  readonly with = (options: LoadOptions): View => this.asking(options)
+  get with() {
+    return (options: LoadOptions): View => this.asking(options)
+  }
 
-  readonly select = (selection: unknown): View => this.asking({ selection })
+  get select() {
+    return (selection: unknown): View => this.asking({ selection })
+  }
 
   get resolver(): RequestResolver.RequestResolver<Load, unknown> {
     return resolverOf(this.target.definition)
@@ -92,6 +111,14 @@ export class View {
 
   private asking(options: Partial<Ask>): View {
     return new View({ ...this.target, ask: { ...this.target.ask, ...options } })
+  }
+
+  private remove(keys: Iterable<unknown>): Change {
+    return this.inLane((lane) => {
+      const ids = lane.clear(keys)
+      const { external } = this.target.definition
+      return external === undefined ? undefined : External.remove(lane, external, ids)
+    })
   }
 
   private put(entries: Iterable<readonly [unknown, unknown]>, replaces: boolean): Change {
