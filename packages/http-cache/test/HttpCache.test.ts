@@ -2,7 +2,7 @@ import { FetchHttpClient, HttpClient, HttpClientRequest } from "@effect/platform
 import { assert, describe, it } from "@effect/vitest"
 import { CacheStore } from "@wellspring/cache-store"
 import { HttpCache } from "@wellspring/http-cache"
-import { Effect, Layer, TestClock } from "effect"
+import { Context, Effect, Exit, Layer, Option, TestClock } from "effect"
 import * as Origin from "./origin.ts"
 
 const live = (options?: HttpCache.Options) =>
@@ -70,6 +70,62 @@ describe("HttpCache.layer", () => {
       assert.strictEqual(yield* second.text, "body")
       assert.match(second.headers["cache-status"] ?? "", /^wellspring;fwd=uri-miss;key=/)
       assert.strictEqual(origin.asked.length, 2)
+    }).pipe(Effect.provide(live()))
+  )
+
+  it.scoped("answers a lookup by an Exit at hand, with a response only when it is fresh in memory", () =>
+    Effect.gen(function* () {
+      const origin = yield* Origin.make((request, response) => {
+        response.setHeader("cache-control", "max-age=60")
+        if (request.url === "/moved") response.writeHead(301, { location: "/a", "content-length": 0 }).end()
+        else response.end("body")
+      })
+      const cache = yield* HttpCache.HttpCache
+      const request = HttpClientRequest.get(`${origin.url}/a`)
+      assert.deepStrictEqual(cache.lookup(request), Exit.succeed(Option.none()))
+      yield* cache.execute(request)
+      const found = Option.getOrThrow(Exit.getOrElse(cache.lookup(request), Option.none))
+      assert.strictEqual(yield* found.text, "body")
+      yield* cache.execute(HttpClientRequest.get(`${origin.url}/moved`))
+      const moved = HttpClientRequest.get(`${origin.url}/moved`)
+      assert.deepStrictEqual(cache.lookup(moved), Exit.succeed(Option.none()))
+      const redirect = Exit.getOrElse(cache.lookup(moved, { redirect: "manual" }), Option.none)
+      assert.strictEqual(Option.getOrThrow(redirect).status, 301)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(cache.lookup(request), Exit.succeed(Option.none()))
+    }).pipe(Effect.provide(live()))
+  )
+
+  it.scoped("gives an Effect that is lazy, and can be started without a fiber", () =>
+    Effect.gen(function* () {
+      const origin = yield* Origin.make((_, response) => {
+        response.setHeader("cache-control", "max-age=60")
+        response.end("body")
+      })
+      const client = yield* HttpClient.HttpClient
+      const get = client.execute(HttpClientRequest.get(origin.url))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(origin.asked.length, 0)
+      assert.strictEqual(yield* outcome(yield* get), "miss")
+      assert.strictEqual(yield* outcome(yield* get), "hit")
+      const start = Reflect.get(get, Symbol.for("@wellspring/source/Fiberless"))
+      const answer = start.call(get, Context.empty(), () => assert.fail("it was at hand"))
+      assert.isTrue(Exit.isExit(answer) && Exit.isSuccess(answer))
+    }).pipe(Effect.provide(live()))
+  )
+
+  it.scoped("works over any client: requests with parameters share the key of the URL they make", () =>
+    Effect.gen(function* () {
+      const origin = yield* Origin.make((_, response) => {
+        response.setHeader("cache-control", "max-age=60")
+        response.end("body")
+      })
+      yield* HttpClient.get(`${origin.url}/a`, { urlParams: { q: "a b", n: 1 } })
+      assert.strictEqual(yield* outcome(yield* HttpClient.get(`${origin.url}/a?q=a+b&n=1#top`)), "hit")
+      assert.deepStrictEqual(
+        origin.asked.map(({ url }) => url),
+        ["/a?q=a+b&n=1"]
+      )
     }).pipe(Effect.provide(live()))
   )
 })

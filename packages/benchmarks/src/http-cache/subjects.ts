@@ -70,7 +70,10 @@ const decoded = async (): Promise<Get> => {
 const parsed = async (): Promise<Get> => {
   const { cache } = await client(UndiciClient.layer())
   return (url) => {
-    const answer = promise(cache.execute(HttpClientRequest.get(url)))
+    const request = HttpClientRequest.get(url)
+    const found = unwrap(cache.lookup(request))
+    if (found._tag === "Some") return promise(found.value.json)
+    const answer = promise(cache.execute(request))
     return answer instanceof Promise ? answer.then(({ json }) => promise(json)) : promise(answer.json)
   }
 }

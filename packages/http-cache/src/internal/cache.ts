@@ -139,7 +139,7 @@ export class Cache {
     options: CacheOptions,
     runtime: Runtime.Runtime<never>
   ): Answering {
-    const redirect = options.redirect ?? this.options.redirect ?? "follow"
+    const redirect = this.redirect(options)
     const first = this.once(request, options, runtime)
     return redirect === "manual"
       ? first
@@ -150,7 +150,11 @@ export class Cache {
   peek(request: HttpClientRequest.HttpClientRequest, options: CacheOptions): CacheResponse | undefined {
     const partition = this.partitionOf(request, options)
     if (typeof partition === "object") return undefined
-    return Engine.peek(this.engine, this.ask(request, options, this.engine.background.runtime, partition))
+    const response = Engine.peek(this.engine, this.ask(request, options, this.engine.background.runtime, partition))
+    // A redirect that is to be followed is not yet the answer.
+    const isAnswer =
+      response === undefined || !Redirects.isRedirect(response.status) || this.redirect(options) === "manual"
+    return isAnswer ? response : undefined
   }
 
   /** A request as it would be taken in. */
@@ -220,6 +224,10 @@ export class Cache {
       reweigh: (stored) => this.reweigh(stored, at),
       behind: () => this.ask(Outgoing.unconditional(request), { ...options, mode: "default" }, runtime, partition)
     }
+  }
+
+  private redirect(options: CacheOptions): "follow" | "manual" | "error" {
+    return options.redirect ?? this.options.redirect ?? "follow"
   }
 
   private once(

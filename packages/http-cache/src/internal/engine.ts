@@ -269,13 +269,12 @@ const follow =
   (engine: Engine, errand: Errand, flight: Flight<Landing>, atMost: Duration.Duration, joins: number): Answering =>
   (resume) => {
     // Whoever waits in vain goes alone: a body that never ends must not hold up others.
-    if (flight.size === 1) {
-      engine.background.fork(
-        Effect.zipRight(
-          Effect.sleep(atMost),
-          Effect.sync(() => flight.land(alone))
-        )
+    if (flight.isUnlimited) {
+      const limit = Effect.zipRight(
+        Effect.sleep(atMost),
+        Effect.sync(() => flight.land(alone))
       )
+      flight.limited(engine.background.fork(limit))
     }
     const wait: Work<Landing, never> = (resume) => flight.join((landing) => resume(Exit.succeed(landing)))
     return andThen(wait, (exit) => landed(engine, errand, Exit.isSuccess(exit) ? exit.value : alone, joins))(resume)

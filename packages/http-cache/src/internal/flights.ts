@@ -9,6 +9,7 @@ import type { Leave } from "./begin.ts"
 export class Flight<A> {
   private waiting: Set<(answer: A) => void> | undefined = new Set()
   private stop: Leave | undefined
+  private limit: Leave | undefined
   private readonly onEnd: () => void
 
   /** @param onEnd called once, when it lands or is given up, before anybody is told */
@@ -31,12 +32,22 @@ export class Flight<A> {
     else this.stop = stop
   }
 
+  /** Whether nothing bounds the wait yet. */
+  get isUnlimited(): boolean {
+    return this.limit === undefined && this.waiting !== undefined
+  }
+
+  /** Tells how what bounds the wait is called off when the flight ends. */
+  limited(limit: Leave): void {
+    if (this.waiting === undefined) limit()
+    else this.limit = limit
+  }
+
   join(resume: (answer: A) => void): Leave {
     this.waiting?.add(resume)
     return () => {
       if (this.waiting?.delete(resume) && this.waiting.size === 0) {
-        this.waiting = undefined
-        this.onEnd()
+        this.end()
         this.stop?.()
       }
     }
@@ -45,8 +56,13 @@ export class Flight<A> {
   land(answer: A): void {
     const { waiting } = this
     if (waiting === undefined) return
-    this.waiting = undefined
-    this.onEnd()
+    this.end()
     for (const resume of waiting) resume(answer)
+  }
+
+  private end(): void {
+    this.waiting = undefined
+    this.limit?.()
+    this.onEnd()
   }
 }

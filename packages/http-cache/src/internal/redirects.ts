@@ -13,6 +13,8 @@ import type { CacheResponse } from "./response.ts"
 
 const redirecting = new Set([301, 302, 303, 307, 308])
 
+export const isRedirect = (status: number): boolean => redirecting.has(status)
+
 /** Fields that speak of a body, which a GET made of a POST no longer has. */
 const ofBody = [
   "content-encoding",
