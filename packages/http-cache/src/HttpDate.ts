@@ -24,19 +24,13 @@
  */
 export const parse = (text: string, now: number): number => {
   if (text.length < 24 || text.length > 33) return Number.NaN
-  // Most responses that come together were made within the same second.
-  if (text === lastFixdate) return lastInstant
-  const imf = imfFixdate.exec(text)
-  if (imf !== null) {
-    lastInstant = instant(imf[3], imf[2], imf[1], imf[4], imf[5], imf[6])
-    lastFixdate = text
-    return lastInstant
-  }
+  if (text.length === 29) return fixdate(text)
   const old = rfc850.exec(text)
   if (old !== null) {
     const century = Math.floor(new Date(now).getUTCFullYear() / 100) * 100
     const short = Number(old[3])
-    const at = (year: number) => instant(String(year), old[2], old[1], old[4], old[5], old[6])
+    const [, day, name, , hour, minute, second] = old
+    const at = (year: number) => instant(year, monthOf(name), Number(day), Number(hour), Number(minute), Number(second))
     const limit = fiftyYearsAfter(now)
     // The latest year with these two digits that is not more than 50 years ahead.
     for (const year of [century + 100 + short, century + short]) {
@@ -45,45 +39,63 @@ export const parse = (text: string, now: number): number => {
     return at(century - 100 + short)
   }
   const c = asctime.exec(text)
-  return c === null ? Number.NaN : instant(c[6], c[1], c[2], c[3], c[4], c[5])
+  if (c === null) return Number.NaN
+  const [, name, day, hour, minute, second, year] = c
+  return instant(Number(year), monthOf(name), Number(day), Number(hour), Number(minute), Number(second))
 }
 
 /** Writes an instant as an IMF-fixdate, whole seconds, rounded down. */
 export const format = (instant: number): string => new Date(instant).toUTCString()
 
-let lastFixdate = ""
-let lastInstant = Number.NaN
-
 const months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 const month = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 const day = "(?:mon|tue|wed|thu|fri|sat|sun)"
 const time = "(\\d{2}):(\\d{2}):(\\d{2})"
-const imfFixdate = new RegExp(`^${day}, (\\d{2}) ${month} (\\d{4}) ${time} gmt$`, "i")
 const rfc850 = new RegExp(`^(?:mon|tues|wednes|thurs|fri|satur|sun)day, (\\d{2})-${month}-(\\d{2}) ${time} gmt$`, "i")
 const asctime = new RegExp(`^${day} ${month} (\\d{2}| \\d) ${time} (\\d{4})$`, "i")
+
+const days = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+
+const monthOf = (name: string | undefined): number => months.indexOf((name ?? "").toLowerCase())
+
+/** `Sun, 06 Nov 1994 08:49:37 GMT`, which no other form is as long as: by position, since every response has one. */
+const fixdate = (text: string): number => {
+  const lower = text.toLowerCase()
+  const isFixdate =
+    lower.startsWith(", ", 3) &&
+    text.charCodeAt(7) === 32 &&
+    text.charCodeAt(11) === 32 &&
+    text.charCodeAt(16) === 32 &&
+    text.charCodeAt(19) === 58 &&
+    text.charCodeAt(22) === 58 &&
+    lower.endsWith(" gmt") &&
+    days.includes(lower.slice(0, 3))
+  if (!isFixdate) return Number.NaN
+  const year = two(text, 12) * 100 + two(text, 14)
+  return instant(year, monthOf(lower.slice(8, 11)), two(text, 5), two(text, 17), two(text, 20), two(text, 23))
+}
+
+/** Two digits; `NaN` for anything else. */
+const two = (text: string, at: number): number => {
+  const tens = text.charCodeAt(at) - 48
+  const ones = text.charCodeAt(at + 1) - 48
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : Number.NaN
+}
 
 const fiftyYearsAfter = (now: number): number => {
   const date = new Date(now)
   return date.setUTCFullYear(date.getUTCFullYear() + 50)
 }
 
-const instant = (
-  year: string | undefined,
-  monthName: string | undefined,
-  dayOfMonth: string | undefined,
-  hour: string | undefined,
-  minute: string | undefined,
-  second: string | undefined
-): number => {
-  const monthIndex = months.indexOf((monthName ?? "").toLowerCase())
-  const h = Number(hour)
-  const m = Number(minute)
-  const s = Number(second)
-  // A leap second is written :60.
-  if (h > 23 || m > 59 || s > 60) return Number.NaN
-  const date = new Date(0)
-  // Unlike Date.UTC, this takes the years 0 to 99 as they are.
-  date.setUTCFullYear(Number(year), monthIndex, Number(dayOfMonth))
-  if (date.getUTCMonth() !== monthIndex || date.getUTCDate() !== Number(dayOfMonth)) return Number.NaN
-  return date.setUTCHours(h, m, s)
+const daysOf = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+
+const daysIn = (year: number, month: number): number =>
+  month === 1 && (year % 400 === 0 || (year % 4 === 0 && year % 100 !== 0)) ? 29 : (daysOf[month] ?? Number.NaN)
+
+/** `NaN` when any part is `NaN`, or there is no such instant. A leap second is written `:60`. */
+const instant = (year: number, month: number, day: number, hour: number, minute: number, second: number): number => {
+  if (!(day >= 1 && day <= daysIn(year, month) && hour <= 23 && minute <= 59 && second <= 60)) return Number.NaN
+  // Date.UTC takes the years 0 to 99 for those of a later century.
+  const midnight = year >= 100 ? Date.UTC(year, month, day) : new Date(0).setUTCFullYear(year, month, day)
+  return year >= 0 ? midnight + ((hour * 60 + minute) * 60 + second) * 1000 : Number.NaN
 }

@@ -83,6 +83,6 @@ const formOf = (policy: Policy, name: string): Nominated["form"] =>
 
 const valueOf = (policy: Policy, form: Nominated["form"], line: string | undefined): string | undefined => {
   if (line === undefined) return undefined
-  const list = Message.members(line).join(",")
+  const list = line.includes(",") ? Message.members(line).join(",") : Message.trim(line)
   return form === "digest" ? policy.digest(list) : form === "language" ? Language.normalize(list) : list
 }

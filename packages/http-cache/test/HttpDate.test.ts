@@ -73,6 +73,8 @@ describe("HttpDate.parse", () => {
   it("counts leap days and leap seconds", () => {
     assert.strictEqual(HttpDate.parse("Thu, 29 Feb 2024 00:00:00 GMT", now), Date.UTC(2024, 1, 29))
     assert.isNaN(HttpDate.parse("Sat, 29 Feb 2025 00:00:00 GMT", now))
+    assert.isNaN(HttpDate.parse("Thu, 29 Feb 1900 00:00:00 GMT", now))
+    assert.strictEqual(HttpDate.parse("Tue, 29 Feb 2000 00:00:00 GMT", now), Date.UTC(2000, 1, 29))
     assert.strictEqual(HttpDate.parse("Sat, 31 Dec 2016 23:59:60 GMT", now), Date.UTC(2017, 0, 1))
     assert.strictEqual(HttpDate.parse("Mon, 01 Jan 0001 00:00:00 GMT", now), -62_135_596_800_000)
   })
