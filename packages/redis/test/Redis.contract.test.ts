@@ -11,7 +11,7 @@ const live = Clock.make()
 const passTime: CacheStoreContract.ContractOptions["passTime"] = (duration) =>
   Effect.withClock(Effect.sleep(duration), live)
 
-if (canRun("redis-server", "The suites of the Redis store")) {
+if (canRun()) {
   CacheStoreContract.suite(
     "redis through ioredis",
     Layer.unwrapScoped(Effect.map(redisServer(), ({ port }) => Redis.layer({ url: `redis://127.0.0.1:${port}` }))),

@@ -82,7 +82,7 @@ const load = (store: Store.Store<string>, seconds: number, perSecond = 200) =>
 const live = (title: string, test: () => Effect.Effect<void, unknown, Scope.Scope>) =>
   it.scopedLive(title, () => Effect.provide(test(), logs([])))
 
-if (canRun("redis-server", "The fault scenarios of the Redis store")) {
+if (canRun()) {
   describe("a Redis that is in trouble", { timeout: 60_000 }, () => {
     live("dies in the middle of work and comes back: nothing fails, and there are hits again", () => {
       const told: Array<string> = []

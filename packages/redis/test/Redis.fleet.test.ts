@@ -66,7 +66,7 @@ const give = (child: ChildProcess, task: Task) => {
   )
 }
 
-if (canRun("redis-server", "The fleet scenarios of the Redis store")) {
+if (canRun()) {
   describe("a fleet of processes that share a Redis", { timeout: 90_000 }, () => {
     it.scopedLive("makes one origin call per key and lifetime, however many ask at once", () =>
       Effect.gen(function* () {
@@ -81,9 +81,13 @@ if (canRun("redis-server", "The fleet scenarios of the Redis store")) {
         const urls = Array.from({ length: isFull ? 50 : 5 }, (_, index) => `${upstream.url}/movies/${index}`)
         const waves = isFull ? 3 : 1
         for (let wave = 1; wave <= waves; wave++) {
-          const reports = yield* Effect.forEach(workers, (child) => give(child, { urls, callers: isFull ? 250 : 100 }), {
-            concurrency: "unbounded"
-          })
+          const reports = yield* Effect.forEach(
+            workers,
+            (child) => give(child, { urls, callers: isFull ? 250 : 100 }),
+            {
+              concurrency: "unbounded"
+            }
+          )
           assert.deepStrictEqual(
             reports.map(({ failed }) => failed),
             [0, 0, 0, 0]

@@ -56,7 +56,9 @@ const cluster = Effect.gen(function* () {
   return nodes
 })
 
-if (canRun("redis-server", "The suites of Redis Cluster")) {
+const canRunHere = canRun()
+
+if (canRunHere) {
   CacheStoreContract.suite(
     "a cluster of three nodes through ioredis",
     Layer.unwrapScoped(
@@ -118,7 +120,7 @@ if (canRun("redis-server", "The suites of Redis Cluster")) {
   })
 }
 
-if (canRun("redis-server", "The suite of Redis Sentinel")) {
+if (canRunHere) {
   describe("behind Sentinels", { timeout: 60_000 }, () => {
     it.scopedLive("finds the master, and the new one after it has died", () =>
       Effect.gen(function* () {
