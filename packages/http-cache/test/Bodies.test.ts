@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto"
-import { FetchHttpClient, HttpClient, HttpClientRequest } from "@effect/platform"
+import { FetchHttpClient, HttpClient, HttpClientRequest, HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { CacheStore } from "@wellspring/cache-store"
 import { CacheOptions, Decoded, HttpCache } from "@wellspring/http-cache"
@@ -64,6 +64,41 @@ describe("HttpCache, bodies", () => {
         bytes.fill(0)
       }
       assert.strictEqual(origin.asked.length, 1)
+    }).pipe(Effect.provide(live()))
+  )
+
+  it.scoped("are the caller's own while they stream, too", () =>
+    Effect.gen(function* () {
+      const origin = yield* Origin.make((_, response) => {
+        response.setHeader("cache-control", "max-age=60")
+        response.write("hel")
+        setTimeout(() => response.end("lo"), 10)
+      })
+      const first = yield* HttpClient.get(origin.url)
+      yield* Stream.runForEach(first.stream, (chunk) => Effect.sync(() => chunk.fill(0)))
+      const second = yield* HttpClient.get(origin.url)
+      assert.strictEqual(outcome(second), "hit")
+      assert.strictEqual(yield* second.text, "hello")
+    }).pipe(Effect.provide(live()))
+  )
+
+  it.scoped("that are not kept and that nobody reads any further end the call", () =>
+    Effect.gen(function* () {
+      let closed = 0
+      const endless = Stream.repeatValue(new Uint8Array(10_000)).pipe(Stream.ensuring(Effect.sync(() => closed++)))
+      const origin = HttpClient.make((request) =>
+        Effect.succeed(
+          HttpClientResponse.fromWeb(
+            request,
+            new Response(Stream.toReadableStream(endless), { headers: { "cache-control": "max-age=60" } })
+          )
+        )
+      )
+      const cache = yield* HttpCache.make(origin, { maxEntryBytes: 100_000 })
+      const response = yield* cache.execute(HttpClientRequest.get("http://origin.test/"))
+      yield* Stream.runDrain(Stream.take(response.stream, 20))
+      while (closed === 0) yield* turn
+      assert.strictEqual(closed, 1)
     }).pipe(Effect.provide(live()))
   )
 

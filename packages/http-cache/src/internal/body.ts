@@ -13,8 +13,8 @@ export const empty: Body = ""
 export const fromBytes = (bytes: Uint8Array): Body => {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (isAscii(buffer)) return buffer.toString("latin1")
-  // A view on a part of a larger buffer would keep the whole alive.
-  return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()
+  // A view on a part of a larger buffer would keep the whole alive, and so would what `slice` makes of a Buffer.
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes)
 }
 
 export const length = (body: Body): number => (typeof body === "string" ? body.length : body.byteLength)

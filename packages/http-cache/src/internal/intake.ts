@@ -65,7 +65,9 @@ const passing = (
   )
   const source: Source = { _tag: "Passing", recorder }
   // From here on the body belongs to the cache: it is read to its end whether or not the caller is.
-  forgotten.register(source, background.fork(pump(recorder, response.stream)))
+  const stop = background.fork(pump(recorder, response.stream))
+  recorder.stoppedBy(stop)
+  forgotten.register(source, stop)
   return source
 }
 

@@ -25,6 +25,8 @@ export class Recorder<E> {
   /** How far the reader has asked; beyond the limit the origin may not be further ahead. */
   private wanted = 0
   private pumpWaits: (() => void) | undefined
+  private readerLeft = false
+  private stop: () => void = () => {}
 
   /** @param onSettled called once: with the body as far as it came and whether that is all of it, or with nothing when it outgrew the limit */
   constructor(limitBytes: number, onSettled: (bytes: Uint8Array | undefined, complete: boolean) => void) {
@@ -38,6 +40,7 @@ export class Recorder<E> {
     if (this.recording && this.length > this.limitBytes) {
       this.recording = false
       this.onSettled(undefined, false)
+      if (this.readerLeft) this.stop()
     }
     this.wake()
   }
@@ -47,6 +50,11 @@ export class Recorder<E> {
     this.ended = exit
     if (this.recording) this.onSettled(this.join(), Exit.isSuccess(exit))
     this.wake()
+  }
+
+  /** Tells how the origin is stopped when nobody is left to read what is not kept. */
+  stoppedBy(stop: () => void): void {
+    this.stop = stop
   }
 
   /** Whether the origin should hold back; `resume` is called when the reader has caught up. */
@@ -101,9 +109,17 @@ export class Recorder<E> {
   get stream(): Stream.Stream<Uint8Array, E> {
     return Stream.unfoldChunkEffect(0, (index) =>
       Effect.map(this.chunkAt(index), (chunk) =>
-        chunk === undefined ? Option.none() : Option.some([Chunk.of(chunk), index + 1] as const)
+        // What is being kept is nobody's to write to.
+        chunk === undefined
+          ? Option.none()
+          : Option.some([Chunk.of(this.recording ? new Uint8Array(chunk) : chunk), index + 1] as const)
       )
-    )
+    ).pipe(Stream.ensuring(Effect.sync(() => this.leaveReader())))
+  }
+
+  private leaveReader(): void {
+    this.readerLeft = true
+    if (!this.recording && this.ended === undefined) this.stop()
   }
 
   /** The whole body. */

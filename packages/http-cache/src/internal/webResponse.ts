@@ -65,6 +65,7 @@ const located = (response: Response, url: string, redirected: boolean): Response
   return Object.defineProperties(response, {
     url: { value: hash < 0 ? url : url.slice(0, hash), configurable: true },
     redirected: { value: redirected, configurable: true },
+    type: { value: "basic", configurable: true },
     clone: { value: () => located(clone(), url, redirected), configurable: true }
   })
 }
