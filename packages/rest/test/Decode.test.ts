@@ -159,7 +159,7 @@ describe("decoding", () => {
         const result = yield* Effect.either(answered(typed(bytes, type, status), { path: "x", success }))
         assert.isTrue(result._tag === "Right" || RestError.isRestError(result.left))
       }),
-    { fastCheck: { numRuns: process.env["WELLSPRING_FULL"] === undefined ? 300 : 10_000 } }
+    { fastCheck: { numRuns: process.env["WELLSPRING_FULL"] === undefined ? 100 : 10_000 } }
   )
 })
 

@@ -253,7 +253,7 @@ describe("isolation", () => {
     }).pipe(Effect.orDie, Operation.scoped, Effect.provide(layer))
   }
 
-  const runs = process.env["WELLSPRING_FULL"] === undefined ? 100 : 10_000
+  const runs = process.env["WELLSPRING_FULL"] === undefined ? 40 : 10_000
 
   it.effect.prop(
     "never hands one caller another's answer, however their identity is carried",

@@ -123,7 +123,7 @@ describe("retries", () => {
     }
   )
 
-  const many = process.env["WELLSPRING_FULL"] === undefined ? 300 : 1000
+  const many = process.env["WELLSPRING_FULL"] === undefined ? 150 : 1000
 
   it.effect("of many calls to an origin that is down stay within its budget", () => {
     const { calls, layer } = flaky(Number.POSITIVE_INFINITY, () => json({}, { status: 503 }))

@@ -116,7 +116,7 @@ export class Engine {
     site: Run.Site,
     resume: (exit: Settled) => void
   ): Settled | Leave {
-    const ready = this.#prepare(request, options)
+    const ready = this.#prepare(request, options, site.context.unsafeMap.has(operationKey))
     if (isReady(ready)) return this.#go(ready, site, resume)
     // Base or credentials take time: the rest follows when they are there.
     let leave: Leave | undefined
@@ -152,11 +152,15 @@ export class Engine {
   }
 
   /** The base and the request as prepared, at once where nothing has to be waited for. */
-  #prepare(request: RequestImpl, options: Endpoint.Policy | undefined): Ready | Effect.Effect<Ready, unknown, unknown> {
+  #prepare(
+    request: RequestImpl,
+    options: Endpoint.Policy | undefined,
+    isKeyed = false
+  ): Ready | Effect.Effect<Ready, unknown, unknown> {
     const { base } = this.#settings
-    if (!Effect.isEffect(base)) return this.#prepareAt(request, options, base)
+    if (!Effect.isEffect(base)) return this.#prepareAt(request, options, base, isKeyed)
     return Effect.flatMap(base, (input) => {
-      const ready = this.#prepareAt(request, options, Target.base(input))
+      const ready = this.#prepareAt(request, options, Target.base(input), isKeyed)
       return isReady(ready) ? Effect.succeed(ready) : ready
     })
   }
@@ -164,7 +168,8 @@ export class Engine {
   #prepareAt(
     request: RequestImpl,
     options: Endpoint.Policy | undefined,
-    base: Target.Base
+    base: Target.Base,
+    isKeyed: boolean
   ): Ready | Effect.Effect<Ready, unknown, unknown> {
     const { isAllowed, neutral, prepare } = this.#settings
     const described = Prepare.describe(request, base, isAllowed)
@@ -179,7 +184,8 @@ export class Engine {
           described: described.request,
           base,
           policy,
-          variant: options === undefined ? "" : variant(policy)
+          variant: options === undefined ? "" : variant(policy),
+          isKeyed
         },
         prepared,
         isAllowed,

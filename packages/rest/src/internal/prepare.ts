@@ -121,11 +121,13 @@ export interface Described {
   readonly policy: Effective
   /** Tells calls with options of their own from those without. */
   readonly variant: string
+  /** Whether there is anything to share within: no key is written for nobody. */
+  readonly isKeyed: boolean
 }
 
 /** The call with everything `prepare` set, checked once more, and its key. */
 export const seal = (
-  { base, described, impl, options, policy, variant, wire }: Described,
+  { base, described, impl, isKeyed, options, policy, variant, wire }: Described,
   prepared: HttpClientRequest.HttpClientRequest,
   isAllowed: (origin: string) => boolean,
   neutral: Neutral
@@ -137,15 +139,17 @@ export const seal = (
       definition,
       request: described,
       url: described.url,
-      key: keyOf(
-        definition,
-        impl,
-        described.url,
-        wire.headers.length === 0 ? "" : JSON.stringify(wire.headers),
-        wire.body?.identity,
-        "",
-        variant
-      ),
+      key: !isKeyed
+        ? undefined
+        : keyOf(
+            definition,
+            impl,
+            described.url,
+            wire.headers.length === 0 ? "" : JSON.stringify(wire.headers),
+            wire.body?.identity,
+            "",
+            variant
+          ),
       identity: "",
       policy,
       isPlain: variant === "",
@@ -189,7 +193,7 @@ export const seal = (
     request: isWhole ? prepared : whole(prepared, href),
     url: described.url,
     key:
-      hasBody && body === undefined
+      !isKeyed || (hasBody && body === undefined)
         ? undefined
         : keyOf(definition, impl, keyUrl(href, neutral), JSON.stringify(headers), body, identity, variant),
     identity,
