@@ -281,7 +281,7 @@ describe("any interleaving of loads, primes, clears, epochs, interruptions and a
           fc.asyncProperty(setup, fc.array(step, { maxLength: 60, size: "max" }), (settings, steps) =>
             Effect.runPromise(run(settings, steps))
           ),
-          { numRuns: process.env["WELLSPRING_FULL"] ? 10_000 : 400 }
+          { numRuns: process.env["WELLSPRING_FULL"] ? 10_000 : 200 }
         )
       ),
     600_000
