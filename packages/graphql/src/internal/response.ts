@@ -24,10 +24,11 @@ const uncacheable = (): Policy => {
  * no lifetime at all.
  */
 export const policy = (run: Run, isQuery: boolean, hasErrors: boolean): Policy => {
-  if (!isQuery || hasErrors || !run.isAccounted) return uncacheable()
+  if (!isQuery || hasErrors || !run.accounting.isComplete(run.operation)) return uncacheable()
   const policy = new Policy()
-  policy.restrict({ maxAge: run.hinted.maxAge, scope: run.hinted.scope })
-  const said = run.variableValues === undefined ? undefined : CacheHint.of(run.variableValues)
+  policy.restrict({ maxAge: run.accounting.hinted.maxAge, scope: run.accounting.hinted.scope })
+  const { variableValues } = run.accounting
+  const said = variableValues === undefined ? undefined : CacheHint.of(variableValues)
   if (said !== undefined) policy.restrict(said)
   if (run.operation !== undefined) {
     const { calls } = Operation.account(run.operation)
@@ -66,9 +67,9 @@ const development = (run: Run, cacheControl: string): Development => {
   const { bypass, miss, revalidated } = account.outcomes
   const upstream = bypass + miss + revalidated
   return {
-    account: { ...account, fields: Object.fromEntries(run.counts ?? []) },
+    account: { ...account, fields: Object.fromEntries(run.accounting.effects ?? []) },
     cacheControl,
-    warnings: [...(run.calls ?? [])]
+    warnings: [...(run.accounting.calls ?? [])]
       .filter(([, calls]) => calls >= many && upstream >= calls)
       .map(
         ([field, calls]) =>

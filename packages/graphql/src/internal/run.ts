@@ -17,12 +17,11 @@ import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import { type GraphQLResolveInfo, responsePathAsArray } from "graphql"
-import * as CacheHint from "../CacheHint.ts"
 import type { GraphqlRequest } from "../GraphqlRequest.ts"
+import { Accounting, count } from "./accounting.ts"
 import * as Application from "./application.ts"
 import type { Field } from "./field.ts"
 import * as Lean from "./lean.ts"
-import { Policy } from "./policy.ts"
 import * as Shown from "./shown.ts"
 import * as View from "./view.ts"
 
@@ -62,14 +61,7 @@ type Answer = Exit.Exit<unknown, unknown>
 export class Run {
   readonly application: Application.Application
   readonly request: GraphqlRequest["Type"]
-  /** What hints of directives say of the response. */
-  readonly hinted = new Policy()
-  /** Effects that resolvers returned, by field. Counted in development only. */
-  readonly counts: Map<string, number> | undefined
-  /** Those of them that may have called an upstream by themselves. Counted in development only. */
-  readonly calls: Map<string, number> | undefined
-  /** The variables of its execution, by which hints of resolvers are found. */
-  variableValues: object | undefined
+  readonly accounting: Accounting
   private readonly parent: Run | undefined
   private state: State = idle
   private lastOpened: Application.Opened | undefined
@@ -78,17 +70,12 @@ export class Run {
   private readonly waiting = new Set<() => void>()
   private runners = 0
   private releaseBusy = nothing
-  /** Fields whose answers nobody has said may be kept. */
-  private readonly unaccounted: Array<GraphQLResolveInfo> = []
-  /** Fields without a hint that used the Operation: what they read is recorded there, or known not to be. */
-  private readonly loaded: Array<GraphQLResolveInfo> = []
 
   constructor(application: Application.Application, request: GraphqlRequest["Type"], parent?: Run) {
     this.application = application
     this.request = request
     this.parent = parent
-    this.counts = application.isDevelopment ? new Map() : undefined
-    this.calls = application.isDevelopment ? new Map() : undefined
+    this.accounting = new Accounting(application.isDevelopment)
   }
 
   /** A run of its own for one event of a subscription, with the subscription's services. */
@@ -101,24 +88,15 @@ export class Run {
     return this.lastOpened?.operation
   }
 
-  /** Whether every field's answer came with a lifetime, or with a hint. */
-  get isAccounted(): boolean {
-    if (!this.unaccounted.every(CacheHint.isHinted)) return false
-    if (this.operation === undefined || Operation.isAccounted(this.operation)) return true
-    // A batch has read from somewhere that records nothing: any field that loaded may have been answered by it.
-    return this.loaded.every(CacheHint.isHinted)
-  }
-
   // Fields
 
   /** What a resolver returned, as graphql-js takes it: a value when it is at hand, else a Promise. */
   settle(answer: unknown, info: GraphQLResolveInfo, field: Field): unknown {
-    this.variableValues = info.variableValues
-    if (field.hint !== undefined) this.hinted.restrict(field.hint)
+    this.accounting.began(info, field)
     if (typeof answer !== "object" || answer === null) return this.value(answer, info, field)
     if (isEffect(answer)) return this.effect(answer, info, field)
     if (!isThenable(answer)) return this.value(answer, info, field)
-    this.unaccount(info, field)
+    this.accounting.unaccounted(info, field)
     const done = this.running()
     return answer.then(
       (value) => {
@@ -147,22 +125,10 @@ export class Run {
     if (this.state._tag === "Open") Operation.beginEpoch(this.state.opened.operation)
   }
 
-  private count(counts: Map<string, number> | undefined, { coordinate }: Field): void {
-    counts?.set(coordinate, (counts.get(coordinate) ?? 0) + 1)
-  }
-
   /** A value at the root may come from anywhere; further down it comes from its parent. */
   private value(value: unknown, info: GraphQLResolveInfo, field: Field): unknown {
-    if (field.isRoot) this.unaccount(info, field)
+    if (field.isRoot) this.accounting.unaccounted(info, field)
     return value
-  }
-
-  private used(info: GraphQLResolveInfo, field: Field): void {
-    if (field.hint?.maxAge === undefined) this.loaded.push(info)
-  }
-
-  private unaccount(info: GraphQLResolveInfo, field: Field): void {
-    if (field.hint?.maxAge === undefined) this.unaccounted.push(info)
   }
 
   private effect(effect: Effect.Effect<unknown, unknown>, info: GraphQLResolveInfo, field: Field): unknown {
@@ -172,7 +138,7 @@ export class Run {
     const state = this.state._tag === "Idle" ? this.open(info) : this.state
     switch (state._tag) {
       case "Open":
-        this.count(this.counts, field)
+        count(this.accounting.effects, field)
         return isFiberless
           ? this.start(effect, state.opened, info, field)
           : this.fork(effect, state.opened, info, field)
@@ -212,8 +178,8 @@ export class Run {
     info: GraphQLResolveInfo,
     field: Field
   ): unknown {
-    this.used(info, field)
-    if (this.calls !== undefined && !Request.isRequest(effect)) this.count(this.calls, field)
+    this.accounting.used(info, field)
+    if (this.accounting.calls !== undefined && !Request.isRequest(effect)) count(this.accounting.calls, field)
     const span = tracing === undefined ? undefined : begin(tracing, info, field)
     let resume: (exit: Answer) => void = () => {}
     const started = effect[Fiberless.TypeId](within(runtime.context, span), (exit) => resume(exit))
@@ -251,9 +217,9 @@ export class Run {
     })
     const settled = (exit: Answer) => {
       finish(tracing, span, exit)
-      if (!view.isUsed) return this.unaccount(info, field)
-      this.used(info, field)
-      this.count(this.calls, field)
+      if (!view.isUsed) return this.accounting.unaccounted(info, field)
+      this.accounting.used(info, field)
+      count(this.accounting.calls, field)
     }
     const exit = fiber.unsafePoll()
     if (exit !== null) {

@@ -75,7 +75,7 @@ const objectField = (field: GraphQLField<unknown, unknown>, known: Field.Field, 
 const hinting =
   (hint: Hint): Resolve =>
   (parent, args, contextValue, info) => {
-    runOf(contextValue, info)?.hinted.restrict(hint)
+    runOf(contextValue, info)?.accounting.hinted.restrict(hint)
     return defaultFieldResolver(parent, args, contextValue, info)
   }
 
