@@ -123,12 +123,12 @@ export class BoundedMemo {
     for (const oldest of this.order) {
       if (this.order.size <= this.capacity) return
       this.drop(oldest)
-      // What is no longer known to have been cleared is taken to have been cleared for all.
-      if (oldest.exit === undefined) this.floor = Math.max(this.floor, oldest.since)
     }
   }
 
   private drop(node: Node): void {
+    // Once it is forgotten that a key was written or cleared, any older call might put back what was there before.
+    this.floor = Math.max(this.floor, node.since)
     const { group, id, nodes, owner } = { ...node.shelf, id: node.id }
     this.order.delete(node)
     nodes.delete(id)
