@@ -11,6 +11,7 @@
 import * as Entry from "./Entry.ts"
 import * as HttpDate from "./HttpDate.ts"
 import * as EntityTag from "./internal/entityTag.ts"
+import { isRangeWanted } from "./internal/ifRange.ts"
 import * as Message from "./Message.ts"
 import type * as Plan from "./Plan.ts"
 import * as Ranges from "./Ranges.ts"
@@ -58,7 +59,7 @@ export const of = (plan: Plan.Plan, request: Message.Fields, entry: Entry.Entry,
     // A short 206 is sent again as it came.
     return { _tag: "Part", span: span ?? entry.range, size: entry.range.size }
   }
-  if (entry.status !== 200 || Entry.has(entry, Entry.DECODED) || !isRangeWanted(request, entry)) return whole
+  if (entry.status !== 200 || Entry.has(entry, Entry.DECODED) || !isRangeWanted(plan.ifRange, entry)) return whole
   const span = Ranges.resolve(plan.range, bytes)
   return span === undefined ? { _tag: "Unsatisfiable", size: bytes } : { _tag: "Part", span, size: bytes }
 }
@@ -79,20 +80,6 @@ export const isUnmodified = (request: Message.Fields, entry: Entry.Entry): boole
   }
   const since = HttpDate.parse(Message.line(request, "if-modified-since") ?? "", entry.responseTime)
   return (Number.isNaN(entry.lastModifiedTime) ? entry.date : entry.lastModifiedTime) <= since
-}
-
-/**
- * Whether a part will do, as `If-Range` has it: its tag must be strong and the
- * same, its date must be the entry's `Last-Modified`, and old enough to be
- * strong ([RFC 9110 §13.1.5](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5)).
- */
-const isRangeWanted = (request: Message.Fields, entry: Entry.Entry): boolean => {
-  const ifRange = Message.line(request, "if-range")
-  if (ifRange === undefined) return true
-  const validator = Message.trim(ifRange)
-  if (validator.includes('"')) return Entry.isStrong(validator) && validator === entry.etag
-  const date = HttpDate.parse(validator, entry.responseTime)
-  return date === entry.lastModifiedTime && entry.date - date >= 1000
 }
 
 /** The status an answer is sent with. */

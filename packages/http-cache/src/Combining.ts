@@ -13,12 +13,12 @@ import * as Ranges from "./Ranges.ts"
  * The entry that holds what `older` and `newer` hold together; `Ranges.concat`
  * joins their bodies.
  *
- * `undefined` unless both are parts with the same strong entity tag, in the same
+ * `undefined` unless both are parts with the same strong validator, in the same
  * scope, that touch or overlap. Fields are the older's, replaced by what the newer
  * brings; if the older is the beginning of a 200 that broke off, its fields stay.
  * All parts together are a 200 with its length.
  *
- * @param options `sameForSure`: `newer` answers an `If-Range` with the tag of `older`, so a tag it leaves out is that one
+ * @param options `sameForSure`: `newer` answers an `If-Range` with the validator of `older`, so one it leaves out is that one
  */
 export const join = (
   older: Entry.Entry,
@@ -26,8 +26,11 @@ export const join = (
   options: { readonly sameForSure?: boolean } = {}
 ): Entry.Entry | undefined => {
   if (older.range === undefined || newer.range === undefined) return undefined
-  if (older.scope !== newer.scope || older.key !== newer.key || !Entry.isStrong(older.etag)) return undefined
-  if (newer.etag !== older.etag && !(options.sameForSure === true && newer.etag === "")) return undefined
+  if (older.scope !== newer.scope || older.key !== newer.key) return undefined
+  const validator = Entry.strongValidator(older)
+  const isUntold = newer.etag === "" && (older.etag !== "" || newer.lastModified === "")
+  if (validator === "" || (Entry.strongValidator(newer) !== validator && !(options.sameForSure === true && isUntold)))
+    return undefined
   const range = Ranges.join(older.range, newer.range)
   if (range === undefined) return undefined
   const base = older.status === 200 ? older : newer

@@ -80,3 +80,14 @@ export const hasValidator = (entry: Entry): boolean => entry.etag !== "" || entr
 /** Whether `entity` is a strong entity tag: quoted and without `W/`. */
 export const isStrong = (entityTag: string): boolean =>
   entityTag.length >= 2 && entityTag.startsWith('"') && entityTag.endsWith('"')
+
+/**
+ * What tells this very representation from every other: a strong entity tag, or,
+ * where there is no tag, a `Last-Modified` at least a second before `Date`
+ * ([RFC 9110 §8.8.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.2.2)).
+ * Empty when there is neither.
+ */
+export const strongValidator = (entry: Entry): string => {
+  if (entry.etag !== "") return isStrong(entry.etag) ? entry.etag : ""
+  return entry.date - entry.lastModifiedTime >= 1000 ? entry.lastModified : ""
+}

@@ -126,11 +126,11 @@ export const isFresh = (entry: Entry.Entry, now: number): boolean =>
 
 /**
  * Until when keeping `entry` is of any use, given that stale entries are wanted
- * for `keepStale` milliseconds where they can be validated or served without an
- * origin.
+ * for `keepStale` milliseconds where they can be validated, or tell what to do
+ * without an origin.
  */
 export const keepUntil = (policy: Policy, entry: Entry.Entry, keepStale: number): number => {
   const used = Math.max(entry.freshUntil, entry.staleWhileRevalidateUntil, entry.staleIfErrorUntil)
-  const wanted = Entry.hasValidator(entry) || (policy.staleWhenDisconnected && !Entry.has(entry, Entry.NEVER_STALE))
+  const wanted = Entry.hasValidator(entry) || policy.staleWhenDisconnected
   return wanted ? Math.max(used, entry.freshUntil, entry.responseTime) + keepStale : used
 }

@@ -41,6 +41,8 @@ interface Base {
   readonly conditional: boolean
   /** The one range of bytes asked for. */
   readonly range: Ranges.Asked | undefined
+  /** What must hold for the range to be wanted; only beside `range`. */
+  readonly ifRange: string | undefined
 }
 
 /** Look for a stored response. */
@@ -127,7 +129,8 @@ export const of = (policy: Policy, request: Message.RequestHead, wishes: Wishes 
     unsafe: !readable && !safeMethods.has(method),
     bodyKeyed,
     conditional: (bits & CONDITIONAL) !== 0,
-    range
+    range,
+    ifRange: range === undefined ? undefined : Message.line(headers, "if-range")
   }
   return plan as Plan
 }

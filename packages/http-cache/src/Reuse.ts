@@ -139,7 +139,7 @@ const isSliceable = (entry: Entry.Entry): boolean => entry.status !== 200 || !En
 const complete = (policy: Policy, plan: Plan.Plan, entry: Entry.Entry): Reuse => {
   if (!policy.completePartials || plan.range !== undefined || plan.method !== "GET" || plan.conditional)
     return partialMiss
-  if (!Entry.isStrong(entry.etag) || entry.range === undefined) return partialMiss
+  if (Entry.strongValidator(entry) === "" || entry.range === undefined) return partialMiss
   const range = Ranges.missing(entry.range)
   return range === undefined ? partialMiss : { _tag: "Complete", range }
 }

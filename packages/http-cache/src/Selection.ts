@@ -5,6 +5,7 @@
  */
 import * as Entry from "./Entry.ts"
 import { AUTHORIZATION } from "./internal/credentials.ts"
+import { isRangeWanted } from "./internal/ifRange.ts"
 import type * as Message from "./Message.ts"
 import type * as Plan from "./Plan.ts"
 import type { Policy } from "./Policy.ts"
@@ -51,7 +52,7 @@ export const admits = (plan: Plan.Plan, entry: Entry.Entry): boolean =>
 /** Whether `entry` holds what `plan` asks for: all, or the range. */
 export const covers = (policy: Policy, plan: Plan.Plan, entry: Entry.Entry): boolean => {
   if (entry.range === undefined) return true
-  if (plan.range === undefined || plan.method !== "GET") return false
+  if (plan.range === undefined || plan.method !== "GET" || !isRangeWanted(plan.ifRange, entry)) return false
   if (Ranges.within(plan.range, entry.range) !== undefined) return true
   return policy.shortRanges && plan.range.text === entry.rangeAsked
 }
@@ -106,4 +107,6 @@ export const insert = <A extends Entry.Entry>(
 }
 
 const isSamePart = (whole: Entry.Entry, part: Entry.Entry): boolean =>
-  whole.status === 200 && Entry.isStrong(part.etag) && whole.etag === part.etag
+  whole.status === 200 &&
+  Entry.strongValidator(part) !== "" &&
+  Entry.strongValidator(whole) === Entry.strongValidator(part)

@@ -33,7 +33,7 @@ export type DiscardReason =
   | "vary"
   /** Nothing permits keeping it: no lifetime, and a status whose lifetime may not be guessed. */
   | "lifetime"
-  /** It would never be used: stale on arrival, and without a validator. */
+  /** It would never be used: no lifetime, and no validator. */
   | "useless"
 
 /** Keep the response as `entry`: for everybody, or for the partition of the request, as `entry.scope` says. */
@@ -147,7 +147,8 @@ export const settle = (
     const { first, last, size } = entry.range
     const promised = last - first + 1
     if (bytes === promised && complete) return entry
-    if (bytes === 0 || bytes > promised || !(policy.shortRanges || Entry.isStrong(entry.etag))) return undefined
+    if (bytes === 0 || bytes > promised || !(policy.shortRanges || Entry.strongValidator(entry) !== ""))
+      return undefined
     if (complete && !policy.shortRanges) return undefined
     return { ...entry, range: { first, last: first + bytes - 1, size } }
   }
@@ -155,7 +156,7 @@ export const settle = (
   const length = Message.line(entry.headers, "content-length")
   const promised = length === undefined ? -1 : size(length)
   if (complete && (promised < 0 || promised === bytes)) return entry
-  if (entry.status !== 200 || bytes === 0 || !Entry.isStrong(entry.etag)) return undefined
+  if (entry.status !== 200 || bytes === 0 || Entry.strongValidator(entry) === "") return undefined
   if (promised >= 0 && bytes >= promised) return undefined
   return { ...entry, range: { first: 0, last: bytes - 1, size: promised } }
 }

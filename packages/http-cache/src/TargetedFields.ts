@@ -28,7 +28,7 @@ export const read = (
     const value = Message.line(headers, target)
     if (value === undefined) continue
     const dictionary = parse(value)
-    if (dictionary !== undefined) return directives(dictionary)
+    if (dictionary !== undefined) return directives(dictionary, value)
   }
   return undefined
 }
@@ -42,10 +42,17 @@ const parse = (value: string): Dictionary | undefined => {
   }
 }
 
-const directives = (dictionary: Dictionary): CacheControl.ResponseDirectives =>
-  CacheControl.collect(
-    Array.from(dictionary, ([name, member]) => directive(name, isInnerList(member) ? false : member[0]))
+/** Durations written as decimals, which the parser gives as the same number as integers. */
+const decimals = /(max-age|s-maxage|stale-while-revalidate|stale-if-error)=-?\d+\./g
+
+const directives = (dictionary: Dictionary, text: string): CacheControl.ResponseDirectives => {
+  const inexact = new Set(Array.from(text.matchAll(decimals), ([, name]) => name))
+  return CacheControl.collect(
+    Array.from(dictionary, ([name, member]) =>
+      directive(name, isInnerList(member) || inexact.has(name) ? false : member[0])
+    )
   )
+}
 
 const directive = (name: string, item: BareItem): CacheControl.Directive => {
   if (item === true) return { name, value: undefined, quoted: false, broken: false }

@@ -53,7 +53,7 @@ export const requestHeaders = (plan: Plan.Plan, request: Message.Fields, questio
   }
   if (asking?._tag === "Complete") {
     headers["range"] = asking.range
-    headers["if-range"] = asking.entry.etag
+    headers["if-range"] = Entry.strongValidator(asking.entry)
   } else if (asking !== undefined) addValidators(headers, asking.entries)
   return headers
 }
@@ -99,9 +99,9 @@ export interface AskAgain {
 /**
  * Finds the stored response a 304 is about, and brings it up to date.
  *
- * By its entity tag if it has one ([RFC 9111 §4.3.4][1]), by its `Last-Modified`
- * where there are no tags; a 304 without either is about the one entry that was
- * asked for, if nothing else was. Its fields replace the stored ones, except
+ * By its entity tag if it has one ([RFC 9111 §4.3.4][1]); a 304 without is about
+ * the one entry that was asked for, if nothing else was: a date that differs
+ * is a weak validator, and news. Its fields replace the stored ones, except
  * those that describe the bytes ([§3.2][2]), and lifetimes count from it.
  *
  * [1]: https://www.rfc-editor.org/rfc/rfc9111#section-4.3.4
@@ -154,7 +154,7 @@ const identify = <A extends Entry.Entry>(
   if (only === undefined || asked.length > 1) return undefined
   // Without a tag it may be about a copy of the caller's that we have not.
   if (callers.some((caller) => caller !== "*" && !EntityTag.weaklyEqual(caller, only.etag))) return undefined
-  return modified === undefined || only.lastModified === "" || modified === only.lastModified ? only : undefined
+  return only
 }
 
 const freshen = <A extends Entry.Entry>(

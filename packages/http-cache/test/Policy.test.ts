@@ -39,7 +39,25 @@ describe("identity headers", () => {
       "X-Remote-User",
       "X-User-Id",
       "X-Authorization",
-      "Impersonate-Token"
+      "Impersonate-Token",
+      "Remote-User",
+      "X-MS-Client-Principal-Id",
+      "X-Client-Cert",
+      "X-SSL-Client-DN",
+      "X-Forwarded-Client-Cert",
+      "X-Authenticated-Userid",
+      "X-Consumer-Username",
+      "X-Appwrite-Key",
+      "X-Api-User",
+      "X-Telegram-Init-Data",
+      "X-Tenant-Id",
+      "X-Account",
+      "X-Org-Id",
+      "X-Customer-Id",
+      "Stripe-Account",
+      "X-Client-Id",
+      "X-App-Id",
+      "DPoP"
     ])
       assert.strictEqual(credentials(name), 2, name)
   })

@@ -35,6 +35,7 @@ describe("TargetedFields.read", () => {
       'max-age="60"',
       "max-age",
       "max-age=60.5",
+      "max-age=60.0",
       "max-age=-60",
       "max-age=?0",
       "max-age=(60)",

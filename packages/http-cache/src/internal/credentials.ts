@@ -51,6 +51,8 @@ const known: ReadonlyArray<readonly [number, ReadonlyArray<string>]> = [
       "x-requested-with"
     ]
   ],
+  // These have keys that tell requests and resources, not callers.
+  [0, ["idempotency-key", "x-idempotency-key", "surrogate-key"]],
   [
     IDENTITY,
     [
@@ -79,7 +81,7 @@ const known: ReadonlyArray<readonly [number, ReadonlyArray<string>]> = [
 
 /** Names nobody listed but that say what they carry: x-api-key, private-token, ocp-apim-subscription-key, dd-api-key… */
 const telling =
-  /(?:^|[-_])(?:auth|authorization|authentication|[a-z0-9]*api[-_]?key|access-?key|subscription-?key|app-?key|functions-key|auth-?key|token|secret|session|sessionid|sid|jwt|bearer|credentials?|password|passwd|identity|assertion)(?:$|[-_])/
+  /(?:^|[-_])(?:auth|authorization|authentication|[a-z0-9]*api[-_]?key|access-?key|subscription-?key|app-?key|functions-key|auth-?key|token|secret|session|sessionid|sid|jwt|bearer|credentials?|password|passwd|identity|assertion|principal|consumer|tenant|account|org|organization|customer|userid|dpop|ssl-client|client-(?:cert|dn|id)|app-id|user-id|api-user|remote-user|init-data|key)(?:$|[-_])/
 
 const mostNames = 4096
 
@@ -108,7 +110,7 @@ export const classifier = (
     const bits = classes.get(name)
     if (bits !== undefined) return bits
     const lower = name.toLowerCase()
-    const found = classes.get(lower) ?? (telling.test(lower) ? IDENTITY : lower.startsWith("sec-") ? PLAIN : 0)
+    const found = classes.get(lower) ?? (lower.startsWith("sec-") ? PLAIN : telling.test(lower) ? IDENTITY : 0)
     // Names come from callers: what is remembered of them has a bound.
     if (classes.size >= mostNames) fixed()
     classes.set(name, found)

@@ -56,10 +56,11 @@ export const makeEntry = (
   const entryFlags = flagsOf(directives, status, shared) | (given._tag === "Heuristic" ? Entry.HEURISTIC : 0)
   const adjusted = adjust(policy, given, status, entryFlags | (response.decoded ? Entry.DECODED : 0), age)
   const entry = entryOf(policy, response, times, basis, directives, adjusted, date, age)
+  // Even a response that may not be used without its origin is of use: it says that an origin which is lost ends in a 504.
   const useful =
     Entry.hasValidator(entry) ||
-    ((entry.flags & Entry.ALWAYS_VALIDATE) === 0 &&
-      Math.max(entry.freshUntil, entry.staleWhileRevalidateUntil, entry.staleIfErrorUntil) > times.responseTime)
+    entry.lifetime > 0 ||
+    Math.max(entry.staleWhileRevalidateUntil, entry.staleIfErrorUntil) > times.responseTime
   return useful ? { _tag: "Store", entry } : discard("useless")
 }
 

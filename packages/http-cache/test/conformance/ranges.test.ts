@@ -198,6 +198,35 @@ describe("RFC 9111 §3.4: completing what has changed", () => {
   ])
 })
 
+describe("validators of parts", () => {
+  const lm = { etag: "", "last-modified": date(-1000), date: date(0) }
+  const dated = (first: number, last: number) => {
+    const { etag: _, ...headers } = part(first, last, lm).headers
+    return { ...part(first, last), headers }
+  }
+  check("RFC 9110 §13.1.5: a part is no answer to If-Range that does not match", [
+    { headers: { range: "bytes=0-4" }, origin: part(0, 4), asks: 1 },
+    { headers: { range: "bytes=0-4", "if-range": '"a"' }, asks: 0, status: 206 },
+    {
+      headers: { range: "bytes=0-4", "if-range": '"b"' },
+      origin: whole,
+      asks: 1,
+      status: 200,
+      sent: { "if-range": '"b"', range: "bytes=0-4" }
+    }
+  ])
+  check("RFC 9110 §8.8.2.2: a date that is old enough will do", [
+    { headers: { range: "bytes=0-4" }, origin: dated(0, 4), asks: 1 },
+    {
+      origin: dated(5, 9),
+      asks: 1,
+      status: 200,
+      text: "0123456789",
+      sent: { range: "bytes=5-", "if-range": date(-1000) }
+    }
+  ])
+})
+
 describe("short parts", () => {
   const short = { ...part(4, 9), body: "45678" }
   check("are not kept", [

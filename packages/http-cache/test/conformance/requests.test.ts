@@ -117,6 +117,15 @@ describe("RFC 9111 §4.2.4: a lost origin", () => {
       ]
     })
   )
+  check("is a 504 without a validator as well", [
+    { origin: { headers: { "cache-control": "must-revalidate, max-age=60" } }, asks: 1 },
+    { after: 61, origin: "disconnect", asks: 1, status: 504 }
+  ])
+  check("may be bridged by what was stale on arrival", [
+    { origin: { headers: { "cache-control": "max-age=60", age: "100" } }, asks: 1 },
+    { headers: asking("max-stale=60"), asks: 0, bodyOf: 0 },
+    { origin: "disconnect", asks: 1, bodyOf: 0 }
+  ])
   check("is none of proxy-revalidate's business in a private cache", {
     only: "private",
     steps: [

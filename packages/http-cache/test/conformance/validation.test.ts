@@ -55,6 +55,18 @@ describe("RFC 9111 §4.3.1: validating what is stale", () => {
     },
     { asks: 0, bodyOf: 0 }
   ])
+  check("by date, which the 304 puts right", [
+    { origin: { headers: { ...brief, "last-modified": lm } }, asks: 1 },
+    {
+      after: 3,
+      origin: { status: 304, headers: { ...fresh, "last-modified": date(-997) } },
+      asks: 1,
+      status: 200,
+      bodyOf: 0,
+      fields: { "last-modified": date(-997) }
+    },
+    { asks: 0, bodyOf: 0 }
+  ])
   check("by both", [
     { origin: { headers: { ...brief, etag: '"a"', "last-modified": lm } }, asks: 1 },
     {
