@@ -86,7 +86,7 @@ export const runtimeOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Runtime.
 
 /** The runtime of a caller that has a context and no fiber. */
 export const runtimeWith = (context: Context.Context<never>): Runtime.Runtime<never> =>
-  Runtime.make({ ...Runtime.defaultRuntime, context })
+  context.unsafeMap.size === 0 ? Runtime.defaultRuntime : Runtime.make({ ...Runtime.defaultRuntime, context })
 
 type StartIn<A, E> = (runtime: Runtime.Runtime<never>, resume: Resume<A, E>) => Begun<A, E>
 
