@@ -185,7 +185,7 @@ if (canRun()) {
   })
 
   describe("invalidation on Memcached", { timeout: 60_000 }, () => {
-    live("is never overtaken by a fill that was begun before it, in thousands of races", () =>
+    live("is never overtaken by a fill that was begun before it, in hundreds of races", () =>
       Effect.gen(function* () {
         const server = yield* memcachedServer()
         // The machine may be slow; what must hold is the order.
@@ -206,7 +206,7 @@ if (canRun()) {
             if (found.some(Option.isSome)) stale++
           })
         yield* Effect.forEach(
-          Array.from({ length: isFull ? 10_000 : 1_000 }, (_, index) => index),
+          Array.from({ length: isFull ? 10_000 : 300 }, (_, index) => index),
           race,
           {
             concurrency: 10,

@@ -72,23 +72,22 @@ export const make = (
       client.send(keys[0] ?? "", "MGET", keys) as Promise<ReadonlyArray<Buffer | null>>
 
     /** Keys of one shard, each answer good by the stamps as they stand now. */
-    const read = async (at: Names, keys: ReadonlyArray<string>): Promise<Array<Option.Option<Uint8Array>>> => {
-      const [all, ...stored] = await mget([at.all, ...keys.map(at.entry)])
-      if (all === null || all === undefined) return keys.map(() => none)
-      const cleared = Number(all)
-      const values = stored.map((bytes) => {
-        const value = bytes === null ? undefined : Stamped.decode(bytes)
-        // Bytes that are no entry of ours are for the store above to find damaged, and to remove.
-        if (value === undefined) return bytes === null ? undefined : { position: Infinity, tags: [], bytes }
-        return value.position < cleared ? undefined : value
+    const read = (at: Names, keys: ReadonlyArray<string>): Promise<Array<Option.Option<Uint8Array>>> =>
+      mget([at.all, ...keys.map(at.entry)]).then(([all, ...stored]) => {
+        const cleared = all === null || all === undefined ? Number.POSITIVE_INFINITY : Number(all)
+        const values = stored.map((bytes) => (bytes === null ? undefined : decode(bytes, cleared)))
+        return values.every((value) => value === undefined || value.tags.length === 0)
+          ? values.map(bytesOf)
+          : checkTags(at, values)
       })
-      const tags = new Set<string>()
-      for (const value of values) if (value !== undefined) for (const tag of value.tags) tags.add(tag)
-      const stamps = tags.size === 0 ? undefined : await stampsOf(at, [...tags])
+
+    const checkTags = async (
+      at: Names,
+      values: ReadonlyArray<Stamped.Stamped | undefined>
+    ): Promise<Array<Option.Option<Uint8Array>>> => {
+      const stamps = await stampsOf(at, [...new Set(values.flatMap((value) => value?.tags ?? []))])
       return values.map((value) =>
-        value !== undefined && (stamps === undefined || value.tags.every((tag) => isGood(stamps.get(tag), value)))
-          ? Option.some(value.bytes)
-          : none
+        value?.tags.every((tag) => isGood(stamps.get(tag), value)) === true ? bytesOf(value) : none
       )
     }
 
@@ -107,8 +106,6 @@ export const make = (
       keys: ReadonlyArray<string>
     ): Promise<ReadonlyArray<Option.Option<Uint8Array>>> => {
       const groups = names.group(namespace, keys)
-      const [first] = groups
-      if (groups.length === 1 && first !== undefined) return read(first.at, keys)
       const answers = new Array<Option.Option<Uint8Array>>(keys.length).fill(none)
       await Promise.all(
         groups.map(async ({ at, keys, places }) => {
@@ -155,7 +152,11 @@ export const make = (
     return {
       name: "redis",
       get: (namespace, key) => command("get", async () => (await read(names.of(namespace, key), [key]))[0] ?? none),
-      getMany: (namespace, keys) => command("get", () => getMany(namespace, keys)),
+      getMany: (namespace, keys) =>
+        command("get", () => {
+          const [only, second] = names.shards(namespace)
+          return only !== undefined && second === undefined ? read(only, keys) : getMany(namespace, keys)
+        }),
       set: (namespace, key, value, set) => command("set", () => write(names.of(namespace, key), key, value, set)),
       remove: (namespace, key) => {
         const at = names.of(namespace, key)
@@ -196,6 +197,15 @@ export const make = (
       reset: Effect.sync(() => client.reset())
     }
   })
+
+/** An entry that no clear has left behind. Bytes that are no entry of ours are for the store above to find damaged, and to remove. */
+const decode = (stored: Buffer, cleared: number): Stamped.Stamped | undefined => {
+  const value = Stamped.decode(stored) ?? { position: Number.POSITIVE_INFINITY, tags: [], bytes: stored }
+  return value.position < cleared ? undefined : value
+}
+
+const bytesOf = (value: Stamped.Stamped | undefined): Option.Option<Uint8Array> =>
+  value === undefined ? none : Option.some(value.bytes)
 
 const isGood = (stamp: number | undefined, value: Stamped.Stamped): boolean =>
   stamp !== undefined && stamp <= value.position

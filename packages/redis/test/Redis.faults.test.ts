@@ -297,7 +297,7 @@ if (canRun()) {
   })
 
   describe("invalidation on Redis", { timeout: 60_000 }, () => {
-    live("is never overtaken by a fill that was begun before it, in thousands of races", () =>
+    live("is never overtaken by a fill that was begun before it, in hundreds of races", () =>
       Effect.gen(function* () {
         const server = yield* redisServer()
         const one = yield* openAt(server.port)
@@ -317,7 +317,7 @@ if (canRun()) {
             if (found.some(Option.isSome)) stale++
           })
         yield* Effect.forEach(
-          Array.from({ length: isFull ? 10_000 : 1_000 }, (_, index) => index),
+          Array.from({ length: isFull ? 10_000 : 300 }, (_, index) => index),
           race,
           {
             concurrency: 25,

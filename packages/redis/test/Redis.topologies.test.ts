@@ -11,6 +11,7 @@ import { Redis as Ioredis } from "ioredis"
 import { createCluster } from "redis"
 import { canRun, freePort, redisServer } from "./support/servers.ts"
 
+const isFull = process.env["WELLSPRING_FULL"] !== undefined
 const forever = { timeToLive: Duration.infinity }
 const passTime: CacheStoreContract.ContractOptions["passTime"] = (duration) =>
   Effect.withClock(Effect.sleep(duration), Clock.make())
@@ -72,27 +73,29 @@ if (canRunHere) {
     { passTime }
   )
 
-  CacheStoreContract.suite(
-    "a cluster of three nodes through node-redis",
-    Layer.unwrapScoped(
-      Effect.gen(function* () {
-        const nodes = yield* cluster
-        const client = yield* Effect.acquireRelease(
-          Effect.promise(() =>
-            createCluster({
-              rootNodes: nodes.map(({ port }) => ({ url: `redis://127.0.0.1:${port}` })),
-              defaults: { disableOfflineQueue: true }
-            })
-              .on("error", () => {})
-              .connect()
-          ),
-          (client) => Effect.sync(() => client.destroy())
-        )
-        return Redis.layerClient(RedisClient.fromNodeRedis(client))
-      })
-    ),
-    { passTime }
-  )
+  if (isFull) {
+    CacheStoreContract.suite(
+      "a cluster of three nodes through node-redis",
+      Layer.unwrapScoped(
+        Effect.gen(function* () {
+          const nodes = yield* cluster
+          const client = yield* Effect.acquireRelease(
+            Effect.promise(() =>
+              createCluster({
+                rootNodes: nodes.map(({ port }) => ({ url: `redis://127.0.0.1:${port}` })),
+                defaults: { disableOfflineQueue: true }
+              })
+                .on("error", () => {})
+                .connect()
+            ),
+            (client) => Effect.sync(() => client.destroy())
+          )
+          return Redis.layerClient(RedisClient.fromNodeRedis(client))
+        })
+      ),
+      { passTime }
+    )
+  }
 
   describe("a cluster", { timeout: 60_000 }, () => {
     it.scopedLive("keeps a namespace on all its nodes, and works on when one of them dies", () =>
@@ -122,7 +125,7 @@ if (canRunHere) {
 
 if (canRunHere) {
   describe("behind Sentinels", { timeout: 60_000 }, () => {
-    it.scopedLive("finds the master, and the new one after it has died", () =>
+    it.scopedLive(`finds the master${isFull ? ", and the new one after it has died" : ""}`, () =>
       Effect.gen(function* () {
         const master = yield* redisServer()
         const replica = yield* redisServer("--replicaof", "127.0.0.1", String(master.port))
@@ -151,6 +154,9 @@ if (canRunHere) {
         )
         const store = yield* Context.get(context, CacheStore.CacheStore).open("test", Codec.text)
         assert.isTrue(yield* store.set("a", "1", forever))
+        assert.deepStrictEqual(yield* store.get("a"), Option.some("1"))
+        // A Sentinel on a busy machine takes its time to believe its own clock.
+        if (!isFull) return
         yield* command(replica.port, "DBSIZE").pipe(
           Effect.filterOrFail((size) => Number(size) >= 3),
           Effect.retry(soon)

@@ -14,10 +14,25 @@ export const keyCount = 100
 export interface Movie {
   readonly id: number
   readonly title: string
-  readonly plot: string
+  readonly cast: ReadonlyArray<{
+    readonly id: string
+    readonly name: string
+    readonly role: string
+    readonly order: number
+  }>
 }
 
-const movie = (id: number): Movie => ({ id, title: `Movie ${id}`, plot: "x".repeat(960) })
+/** 1 kB of JSON as an API gives it: many small fields. */
+const movie = (id: number): Movie => ({
+  id,
+  title: `The movie number ${id}`,
+  cast: Array.from({ length: 13 }, (_, order) => ({
+    id: `nm${1000 + order}`,
+    name: `Actor number ${order}`,
+    role: `Character ${order}`,
+    order
+  }))
+})
 
 export interface Subject {
   readonly name: string
