@@ -8,11 +8,10 @@ export interface Round {
   readonly concurrency: number
 }
 
-/** Microseconds and bytes for one. */
+/** Microseconds for one. */
 export interface Took {
   readonly cpu: number
   readonly wall: number
-  readonly bytes: number
 }
 
 const [, , name = "", base = ""] = process.argv
@@ -42,15 +41,12 @@ process.on("message", async (round: Round) => {
   const lane = async () => {
     while (left-- > 0) await once(round)
   }
-  globalThis.gc?.()
-  const heap = process.memoryUsage().heapUsed
   const cpu = process.cpuUsage()
   const begun = performance.now()
   await Promise.all(Array.from({ length: round.concurrency }, lane))
   const { user, system } = process.cpuUsage(cpu)
   const wall = ((performance.now() - begun) * 1000) / round.count
-  const bytes = (process.memoryUsage().heapUsed - heap) / round.count
-  const took: Took = { cpu: (user + system) / round.count, wall, bytes }
+  const took: Took = { cpu: (user + system) / round.count, wall }
   process.send?.(took)
 })
 process.on("disconnect", () => process.exit())
