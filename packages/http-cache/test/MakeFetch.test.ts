@@ -108,6 +108,31 @@ describe("MakeFetch.make", () => {
     })
   )
 
+  it.scoped("rejects with what the inner function throws, rejects, or breaks off with", () =>
+    Effect.gen(function* () {
+      const thrown = new Error("at once")
+      const throwing = yield* making({
+        fetch: () => {
+          throw thrown
+        }
+      })
+      for (let round = 0; round < 2; round++) {
+        const error = yield* Effect.promise(() => throwing("http://origin.test/").catch((error) => error))
+        assert.strictEqual(error, thrown)
+      }
+      const origin = yield* Origin.make((_, response) => {
+        response.setHeader("cache-control", "max-age=60")
+        response.write("begun")
+        setTimeout(() => response.destroy(), 5)
+      })
+      const fetch = yield* making()
+      const response = yield* Effect.promise(() => fetch(origin.url))
+      const broken = yield* Effect.promise(() => response.text().catch((error) => error))
+      assert.instanceOf(broken, TypeError)
+      assert.strictEqual(broken.message, "terminated")
+    })
+  )
+
   it.scoped("follows redirects with every hop cached, or leaves them to the caller", () =>
     Effect.gen(function* () {
       const origin = yield* Origin.make((request, response) => {

@@ -29,7 +29,7 @@ import * as Validation from "../Validation.ts"
 import * as Vary from "../Vary.ts"
 import type { Answering, Ask, Failure } from "./ask.ts"
 import type { Background } from "./background.ts"
-import type { Leave, Work } from "./begin.ts"
+import type { Begun, Leave, Resume, Work } from "./begin.ts"
 import { andThen, fiberless, isStartable, run } from "./begin.ts"
 import * as Body from "./body.ts"
 import * as Fleet from "./fleet.ts"
@@ -206,10 +206,14 @@ const lead =
     const leave = flight.join(nobodyWaits)
     const calling =
       engine.slots.store.direct === undefined ? inTurn(engine, errand, key, land) : call(engine, { ...errand, land })
-    const begun = calling((exit) => {
-      if (!left) resume(exit)
-      else if (Exit.isSuccess(exit)) release(engine, exit.value)
-    })
+    const begun = guarded(
+      calling,
+      (exit) => {
+        if (!left) resume(exit)
+        else if (Exit.isSuccess(exit)) release(engine, exit.value)
+      },
+      land
+    )
     if (typeof begun !== "function") return begun
     flight.calls(begun)
     return () => {
@@ -218,6 +222,20 @@ const lead =
       else leave()
     }
   }
+
+/** Begins a call; a defect on the way lands its flight, so that nobody waits for it. */
+const guarded = (
+  calling: Answering,
+  resume: Resume<CacheResponse, Failure>,
+  land: (landing: Landing) => void
+): Begun<CacheResponse, Failure> => {
+  try {
+    return calling(resume)
+  } catch (defect) {
+    land(alone)
+    return Exit.die(defect)
+  }
+}
 
 /** Calls the origin when no other process does; otherwise takes what that one brings. */
 const inTurn = (engine: Engine, errand: Errand, key: string, land: (landing: Landing) => void): Answering => {

@@ -68,10 +68,17 @@ const send =
       waiting = false
       resume(exit)
     }
-    fetch(request.url, init).then(
-      (response) => settle(Exit.succeed(fromFetch(request, response, controller))),
-      (cause) => settle(Exit.fail(new HttpClientError.RequestError({ request, reason: "Transport", cause })))
-    )
+    const lost = (cause: unknown) =>
+      Exit.fail(new HttpClientError.RequestError({ request, reason: "Transport", cause }))
+    try {
+      fetch(request.url, init).then(
+        (response) => settle(Exit.succeed(fromFetch(request, response, controller))),
+        (cause) => settle(lost(cause))
+      )
+    } catch (cause) {
+      // A function that is given may throw where fetch would reject.
+      return lost(cause)
+    }
     return () => {
       if (!waiting) return
       waiting = false

@@ -127,6 +127,10 @@ export const fromStored = (
   )
 }
 
+/** A response without a date is given one when it is stored, and to the caller who brought it as well. */
+const dated = (fields: Message.Fields, { headers }: Entry.Entry): Message.Fields =>
+  fields["date"] === undefined && headers["date"] !== undefined ? { ...fields, date: headers["date"] } : fields
+
 /** What the origin has answered, with `entry` if it is being stored. */
 export const fromOrigin = (
   ask: Ask,
@@ -146,7 +150,9 @@ export const fromOrigin = (
           ? { outcome: course.outcome }
           : { outcome: course.outcome, lifetime: lifetimeOf(entry, now) },
       fields: () =>
-        withStatus(ask, head.headers, course, entry === undefined ? undefined : Freshness.secondsLeft(entry, now))
+        entry === undefined
+          ? withStatus(ask, head.headers, course, undefined)
+          : withStatus(ask, dated(head.headers, entry), course, Freshness.secondsLeft(entry, now))
     },
     source,
     stored,

@@ -32,7 +32,8 @@ const bodyOf = (response: CacheResponse): ConstructorParameters<typeof Response>
       // The constructor takes a copy of what it is given.
       return Body.view(source.body) as Uint8Array<ArrayBuffer>
     case "Passing":
-      return Stream.toReadableStream(source.recorder.stream)
+      // Whoever reads is told what the inner function's body failed with.
+      return Stream.toReadableStream(Stream.mapError(source.recorder.stream, (error) => error.cause ?? error))
     case "Below":
       return sourceOf(response)?.body ?? null
   }
