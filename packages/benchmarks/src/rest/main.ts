@@ -119,8 +119,6 @@ export const run = async (rounds = 7, scale = 1): Promise<void> => {
           ratio((one, other) => one.cpu / other.cpu)
             .toFixed(2)
             .padStart(9),
-            .toFixed(0)
-            .padStart(9),
           (calls.get(name) ?? 0).toFixed(3).padStart(7)
         ]
         console.log(`  ${cells.join("  ")}`)
