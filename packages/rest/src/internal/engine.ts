@@ -223,12 +223,14 @@ export class Engine {
     const { definition, key, policy } = prepared
     const operation: Operation.Service | undefined = site.context.unsafeMap.get(operationKey)
     const table = operation === undefined ? undefined : this.#table(operation)
+    const isShared = table !== undefined && key !== undefined && policy.dedupe !== "none"
+    const known = isShared ? table.find(key) : undefined
+    if (isShared && known !== undefined) return { _tag: "Join", table, flight: known, isFirst: false }
+    // A call that may change something is never behind one that read before it.
     if (!definition.safe) table?.invalidate(prepared.url)
-    if (table === undefined || key === undefined || policy.dedupe === "none") return { _tag: "Alone", prepared, table }
-    const known = table.find(key)
-    if (known !== undefined) return { _tag: "Join", table, flight: known, isFirst: false }
+    if (!isShared) return { _tag: "Alone", prepared, table }
     const flight = table.open(key, prepared.url, policy.dedupe === "until-invalidated")
-    const started = this.#perform(prepared, undefined, site, (exit) => table.settle(flight, exit))
+    const started = this.#perform(prepared, table, site, (exit) => table.settle(flight, exit))
     if (typeof started === "function") flight.leave = started
     else table.settle(flight, started)
     return { _tag: "Join", table, flight, isFirst: true }
