@@ -82,6 +82,9 @@ async function* scanNode(
 
 const pageSize = "500"
 
+/** How long an attempt to connect may take before it is taken for dead. */
+const patienceMillis = 3_000
+
 const isCluster = (client: IoredisConnection | IoredisCluster): client is IoredisCluster =>
   "isCluster" in client && client.isCluster === true && "nodes" in client
 
@@ -94,6 +97,7 @@ const isCluster = (client: IoredisConnection | IoredisCluster): client is Ioredi
 export const fromIoredis = (client: IoredisConnection | IoredisCluster, name = "ioredis"): RedisClient => {
   ignoreErrors(client)
   const nodes = () => (isCluster(client) ? client.nodes("master") : [client])
+  let lastReset = performance.now()
   return {
     name,
     isCluster: isCluster(client),
@@ -133,7 +137,13 @@ export const fromIoredis = (client: IoredisConnection | IoredisCluster, name = "
       }
       return { ping: () => connection.ping(), close: () => connection.disconnect() }
     },
-    reset: () => client.disconnect(true)
+    reset: () => {
+      // An attempt to connect is let be for a while: finding a master by its Sentinels takes longer than a probe.
+      const isStuck = performance.now() - lastReset > patienceMillis
+      if (client.status !== "ready" && !isStuck) return
+      lastReset = performance.now()
+      client.disconnect(true)
+    }
   }
 }
 
