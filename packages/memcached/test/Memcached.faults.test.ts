@@ -24,7 +24,7 @@ const untilHit = (store: Store.Store<string>, key: string) =>
       Effect.zipRight(store.get(key)),
       Effect.filterOrFail(Option.isSome),
       Effect.retry(Schedule.spaced("20 millis")),
-      Effect.timeoutFail({ duration: "10 seconds", onTimeout: () => new Error("never recovered") })
+      Effect.timeout("10 seconds")
     )
 
 /** A test on real time. What it warns of is expected. */
@@ -47,10 +47,7 @@ const load = (store: Store.Store<string>, seconds: number, perSecond = 200) =>
       Array.from({ length: seconds * perSecond }, (_, index) => index),
       (index) => Effect.zipRight(Effect.sleep(Duration.millis(1000 / perSecond)), Effect.fork(one(index)))
     )
-    yield* Effect.timeoutFail(Fiber.joinAll(fibers), {
-      duration: "5 seconds",
-      onTimeout: () => new Error("Some never came back.")
-    })
+    yield* Effect.timeout(Fiber.joinAll(fibers), "5 seconds")
     assert.strictEqual(wrong, 0)
   })
 
@@ -117,7 +114,7 @@ if (canRun()) {
         yield* store.getMany(keys).pipe(
           Effect.filterOrFail((found) => found.every(Option.isSome)),
           Effect.retry(Schedule.spaced("50 millis")),
-          Effect.timeoutFail({ duration: "10 seconds", onTimeout: () => new Error("never recovered") })
+          Effect.timeout("10 seconds")
         )
       })
     )

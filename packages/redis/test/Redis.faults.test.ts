@@ -35,7 +35,7 @@ const untilHit = (store: Store.Store<string>, key: string) =>
       Effect.zipRight(store.get(key)),
       Effect.filterOrFail(Option.isSome),
       Effect.retry(Schedule.spaced("20 millis")),
-      Effect.timeoutFail({ duration: "10 seconds", onTimeout: () => new Error("never recovered") })
+      Effect.timeout("10 seconds")
     )
 
 const logs = (into: Array<string>) =>
@@ -71,10 +71,7 @@ const load = (store: Store.Store<string>, seconds: number, perSecond = 200) =>
       (index) => Effect.zipRight(Effect.sleep(Duration.millis(1000 / perSecond)), Effect.fork(one(index)))
     )
     // A failure of any would fail this, and one that hangs would hang it.
-    yield* Effect.timeoutFail(Fiber.joinAll(fibers), {
-      duration: "5 seconds",
-      onTimeout: () => new Error(`${pending} never came back`)
-    })
+    yield* Effect.timeout(Fiber.joinAll(fibers), "5 seconds")
     return { hits, most, wrong }
   })
 
