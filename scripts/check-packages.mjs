@@ -52,9 +52,14 @@ for (const { folder, name } of manifests) {
   }
 }
 
+// Registers tests as it is imported, which only a test runner lets it do.
+const insideRunner = ["@wellspring/testing/CacheStoreContract"]
+
 for (const { name } of manifests) {
   const modules = readdirSync(join(scope, basename(name), "dist")).filter((file) => file.endsWith(".js"))
-  const specifiers = modules.map((file) => (file === "index.js" ? name : `${name}/${file.slice(0, -3)}`))
+  const specifiers = modules
+    .map((file) => (file === "index.js" ? name : `${name}/${file.slice(0, -3)}`))
+    .filter((specifier) => !insideRunner.includes(specifier))
   const script = specifiers.map((specifier) => `await import(${JSON.stringify(specifier)})`).join("\n")
   try {
     run("node", ["--input-type=module", "--eval", script], { cwd: home, stdio: ["ignore", "pipe", "pipe"] })

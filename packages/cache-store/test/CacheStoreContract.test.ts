@@ -1,7 +1,7 @@
 import { InMemoryLRUCache } from "@apollo/utils.keyvaluecache"
 import { KeyValueStore } from "@effect/platform"
 import { CacheStore } from "@wellspring/cache-store"
-import { CacheStoreContract } from "@wellspring/testing"
+import * as CacheStoreContract from "@wellspring/testing/CacheStoreContract"
 import { Effect, Layer } from "effect"
 import Keyv from "keyv"
 import * as Scripted from "./support/scriptedBackend.ts"

@@ -1,5 +1,5 @@
 import { Memcached } from "@wellspring/memcached"
-import { CacheStoreContract } from "@wellspring/testing"
+import * as CacheStoreContract from "@wellspring/testing/CacheStoreContract"
 import { Clock, Duration, Effect, Layer } from "effect"
 import { canRun, memcachedServer } from "./support/servers.ts"
 

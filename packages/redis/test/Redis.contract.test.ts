@@ -1,6 +1,6 @@
 import { CacheStore } from "@wellspring/cache-store"
 import { Redis, RedisBackend, RedisClient } from "@wellspring/redis"
-import { CacheStoreContract } from "@wellspring/testing"
+import * as CacheStoreContract from "@wellspring/testing/CacheStoreContract"
 import { Clock, Effect, Layer } from "effect"
 import * as Iovalkey from "iovalkey"
 import { createClient } from "redis"

@@ -63,7 +63,7 @@ const granted = (lease: Store.Lease): Effect.Effect<Store.Granted> =>
  *
  * @example
  * import { CacheStore } from "@wellspring/cache-store"
- * import { CacheStoreContract } from "@wellspring/testing"
+ * import * as CacheStoreContract from "@wellspring/testing/CacheStoreContract"
  *
  * CacheStoreContract.suite("memory", CacheStore.layerMemory())
  */

@@ -1,3 +1,3 @@
-export * as CacheStoreContract from "./CacheStoreContract.ts"
+// CacheStoreContract registers tests, so it is imported by its own path, inside a test file.
 export * as Recording from "./Recording.ts"
 export * as Upstream from "./Upstream.ts"
