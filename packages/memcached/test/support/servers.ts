@@ -1,6 +1,6 @@
 /** Real servers on free loopback ports, for as long as a scope lasts. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { connect, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -74,6 +74,13 @@ const ended = (child: ChildProcess) =>
     child.once("exit", () => resume(Effect.void))
   })
 
+/** Whether a signal has stopped every thread of a process; where the system does not tell, it is taken to have. */
+const hasStopped = ({ pid }: ChildProcess): boolean => {
+  const threads = `/proc/${pid}/task`
+  if (!existsSync(threads)) return true
+  return readdirSync(threads).every((thread) => /\) T /.test(readFileSync(`${threads}/${thread}/stat`, "utf8")))
+}
+
 /** A server program with its arguments for a port and a directory of its own. */
 const make = (program: string, args: (port: number, directory: string) => ReadonlyArray<string>) =>
   Effect.gen(function* () {
@@ -90,6 +97,13 @@ const make = (program: string, args: (port: number, directory: string) => Readon
       Effect.withClock(liveClock)
     )
     const signal = (name: NodeJS.Signals) => Effect.sync(() => void child?.kill(name))
+    const freeze = Effect.zipRight(
+      signal("SIGSTOP"),
+      Effect.sync(() => child === undefined || hasStopped(child)).pipe(
+        Effect.repeat({ until: (stopped) => stopped, schedule: Schedule.spaced("5 millis") }),
+        Effect.withClock(liveClock)
+      )
+    )
     const kill = Effect.suspend(() =>
       child === undefined ? Effect.void : Effect.zipRight(signal("SIGKILL"), ended(child))
     )
@@ -99,7 +113,7 @@ const make = (program: string, args: (port: number, directory: string) => Readon
         Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
       )
     )
-    const server: ServerProcess = { port, kill, freeze: signal("SIGSTOP"), thaw: signal("SIGCONT"), start }
+    const server: ServerProcess = { port, kill, freeze: Effect.asVoid(freeze), thaw: signal("SIGCONT"), start }
     return server
   })
 
