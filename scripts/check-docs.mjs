@@ -41,7 +41,10 @@ const blocksOf = (file) => {
     )
   }
   return [...text.matchAll(/\/\*\*[\s\S]*?\*\//g)].flatMap((comment) => {
-    const lines = comment[0].split("\n").map((line) => line.replace(/^\s*\*? ?/, "").replace(/\*\/\s*$/, ""))
+    const lines = comment[0]
+      .slice(3, -2)
+      .split("\n")
+      .map((line) => line.replace(/^\s*\*? ?/, ""))
     const first = lineOf(text, comment.index)
     const examples = []
     for (let at = 0; at < lines.length; at++) {
@@ -80,7 +83,8 @@ writeFileSync(
       lib: ["ES2023", "DOM", "DOM.Iterable"],
       types: ["node"]
     },
-    include: ["."],
+    // Named one by one: `include` passes over folders whose name begins with a dot.
+    files: [...origins.keys()],
     references: referenced.map((name) => ({ path: `../packages/${name}` }))
   })
 )
