@@ -13,8 +13,27 @@ type Services = Context.Context<never>
 
 const known = new WeakMap<Services, Services>()
 
+/**
+ * The services of the call before, which are often this call's too, though in
+ * a Context made for it alone. Held weakly: an Operation must not outlive its end.
+ */
+let last: { readonly given: WeakRef<Services>; readonly placed: WeakRef<Services> } | undefined
+
+const isSame = (self: Services, that: Services): boolean => {
+  if (self.unsafeMap.size !== that.unsafeMap.size) return false
+  for (const [key, service] of self.unsafeMap) {
+    if (that.unsafeMap.get(key) !== service || !that.unsafeMap.has(key)) return false
+  }
+  return true
+}
+
 /** Redirects are ours to follow: they may lead where credentials must not go. */
 const plain = (context: Services): Services => {
+  const given = last?.given.deref()
+  if (given !== undefined && (given === context || isSame(given, context))) {
+    const placed = last?.placed.deref()
+    if (placed !== undefined) return placed
+  }
   let placed = known.get(context)
   if (placed === undefined) {
     const init: RequestInit | undefined = context.unsafeMap.get(FetchHttpClient.RequestInit.key)
@@ -24,6 +43,7 @@ const plain = (context: Services): Services => {
     )
     known.set(context, placed)
   }
+  last = { given: new WeakRef(context), placed: new WeakRef(placed) }
   return placed
 }
 
