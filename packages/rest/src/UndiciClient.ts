@@ -56,7 +56,7 @@ export {
   HeadersTooLarge,
   RequestRefused
 } from "./internal/undiciErrors.ts"
-export { Bytes, RawHeaders } from "./internal/undiciResponse.ts"
+export { Bytes, IdleMillis, RawHeaders } from "./internal/undiciResponse.ts"
 export { RequestAnnotations } from "./internal/undiciTracing.ts"
 
 /**

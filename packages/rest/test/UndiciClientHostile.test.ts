@@ -1,3 +1,4 @@
+import type { Socket } from "node:net"
 import * as zlib from "node:zlib"
 import { HttpClient, HttpClientError } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
@@ -61,6 +62,36 @@ describe("UndiciClient against an upstream that is slow", () => {
       assert.deepStrictEqual(deadline(error), { phase: "body", millis: 250 })
       yield* until(() => upstream.sockets.size === 0)
     }).pipe(Effect.scoped)
+  )
+
+  it.live(
+    "tells for how long nothing has come, so that whoever waits for a whole body can leave one that has stopped",
+    () =>
+      Effect.gen(function* () {
+        const sockets: Array<Socket> = []
+        const upstream = yield* raw((socket) => {
+          sockets.push(socket)
+          socket.write("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello")
+        })
+        const client = yield* UndiciClient.make()
+        const response = yield* client.get(upstream.url)
+        const idle = () =>
+          (response as unknown as { readonly [UndiciClient.IdleMillis]: () => number })[UndiciClient.IdleMillis]()
+        assert.isAtLeast(idle(), 0)
+        const text = yield* Effect.fork(response.text)
+        yield* until(() => idle() >= 100)
+        // Less than before can only be because something came.
+        let longest = 0
+        sockets[0]?.write("w")
+        yield* until(() => {
+          const millis = idle()
+          if (millis < longest) return true
+          longest = millis
+          return false
+        })
+        sockets[0]?.write("orld")
+        assert.strictEqual(yield* Fiber.join(text), "helloworld")
+      }).pipe(Effect.scoped)
   )
 
   it.live("gives up on a body that drips for longer than the exchange may take", () =>

@@ -1,9 +1,14 @@
 /** Reading a response's body whole, whatever client it came from, and never more of it than allowed. */
 
+import * as FileSystem from "@effect/platform/FileSystem"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
+import * as Fiberless from "@wellspring/source/Fiberless"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import type { Fault } from "./exchange.ts"
@@ -56,12 +61,24 @@ export const bytes = (
   const ready = (response as { readonly [bytesKey]?: Effect.Effect<Uint8Array, unknown> })[bytesKey]
   if (ready !== undefined) {
     if (!Exit.isExit(ready)) {
-      return idleMillis(response, site) === undefined ? counted(response, maxBytes, onChunk) : ready
+      return idleMillis(response, site) === undefined || !Fiberless.isFiberless(ready)
+        ? counted(response, maxBytes, onChunk)
+        : within(ready as Whole, maxBytes)
     }
     const exit = ready as Exit.Exit<Uint8Array, unknown>
     return Exit.isSuccess(exit) && exit.value.length > maxBytes ? Exit.fail(new TooLarge(maxBytes)) : exit
   }
   return counted(response, maxBytes, onChunk)
+}
+
+type Whole = Fiberless.Fiberless<Uint8Array, unknown>
+
+/** The client counts: a body too long ends there, not once it has been read. */
+const within = (whole: Whole, maxBytes: number): Whole => {
+  const limit = Option.some(FileSystem.Size(Math.min(maxBytes, Number.MAX_SAFE_INTEGER)))
+  return Fiberless.make((context, resume) =>
+    whole[Fiberless.TypeId](Context.add(context, HttpIncomingMessage.MaxBodySize, limit), resume)
+  )
 }
 
 const counted = (response: Response, maxBytes: number, onChunk: () => void): Effect.Effect<Uint8Array, unknown> =>

@@ -19,6 +19,8 @@ const gatherBytes = 16_384
 
 /** The side towards the socket. */
 export interface Source {
+  /** When bytes or headers last came. */
+  readonly receivedAt: number
   /** More is wanted. Never called inside {@link Body.push}. */
   readonly resume: () => void
   /** The rest is not wanted. */
@@ -119,6 +121,11 @@ export class Body {
   /** Whether every byte is here, or will not come. */
   get isSettled(): boolean {
     return this.#state !== "open"
+  }
+
+  /** When the socket last gave something, decoded since or not. */
+  get receivedAt(): number {
+    return this.#options.source.receivedAt
   }
 
   get mode(): "unread" | "whole" | "stream" {

@@ -75,6 +75,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Source {
   #lane: Lane | undefined
   #totalDeadline: number
   #phase: Phase = "connect"
+  /** When the last of the final headers, or of the body, came: an instant of the deadlines' clock. */
+  receivedAt = Number.NaN
   #informational = 0
   #received = 0
   #declared: number | undefined
@@ -178,6 +180,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Source {
     }
     const { limits, headerName } = this.#shared
     this.#phase = "body"
+    this.receivedAt = now()
     this.#resume = resume
     const rawHeaders: Array<string> = []
     let size = 0
@@ -218,7 +221,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Source {
       // Now, for a 304 may have the content-length of what it does not send, and undici ends the exchange badly for it.
       this.#finish()
       body.end()
-    } else this.#await(limits.idleMillis)
+    } else this.#await(limits.idleMillis, this.receivedAt)
     this.#tell({
       request: this.request,
       status,
@@ -233,8 +236,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Source {
     const body = this.#body
     if (this.#over || body === undefined) return true
     this.#received += chunk.length
+    this.receivedAt = now()
     if (body.push(chunk)) {
-      this.#await(this.#shared.limits.idleMillis)
+      this.#await(this.#shared.limits.idleMillis, this.receivedAt)
       return true
     }
     // It is the reader that takes its time now.
@@ -289,8 +293,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Source {
     answer(head)
   }
 
-  #await(millis: number): void {
-    const deadline = now() + millis
+  #await(millis: number, from = now()): void {
+    const deadline = from + millis
     const isBounded = this.#body === undefined || this.#body.mode !== "stream"
     this.#shared.deadlines.move(this, isBounded ? Math.min(deadline, this.#totalDeadline) : deadline)
   }

@@ -21,6 +21,7 @@ import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { type Body, isFailure, type Pulled } from "./undiciBody.ts"
+import { now } from "./undiciDeadlines.ts"
 import { BodyTooLarge, type ExchangeFailure } from "./undiciErrors.ts"
 import type { Head } from "./undiciExchange.ts"
 
@@ -28,6 +29,11 @@ import type { Head } from "./undiciExchange.ts"
 export const RawHeaders: unique symbol = Symbol.for("@wellspring/http/rawHeaders")
 /** Under this key a response has its decoded body without a copy; nobody may change the bytes. */
 export const Bytes: unique symbol = Symbol.for("@wellspring/http/bytes")
+/**
+ * Under this key a response tells for how many milliseconds nothing has come, neither headers nor bytes: whoever waits
+ * for the whole body by {@link Bytes} sees no pieces, and can tell one that is slow from one that has stopped.
+ */
+export const IdleMillis: unique symbol = Symbol.for("@wellspring/http/idleMillis")
 
 type Read<A> = Exit.Exit<A, HttpClientError.ResponseError> | Fiberless.Fiberless<A, HttpClientError.ResponseError>
 
@@ -92,6 +98,10 @@ export class Response extends Inspectable.Class implements HttpClientResponse.Ht
 
   get [Bytes](): Read<Uint8Array> {
     return this.#read((bytes) => Exit.succeed(bytes))
+  }
+
+  [IdleMillis](): number {
+    return now() - this.#body.receivedAt
   }
 
   get text(): Read<string> {
