@@ -145,10 +145,6 @@ export interface Policy {
 }
 
 type AnySchema = Schema.Schema.AnyNoContext
-interface Failing {
-  readonly when: (answer: unknown) => boolean
-  readonly error: AnySchema
-}
 type AnyErrors = { readonly [status: number]: AnySchema }
 
 /** What describes an endpoint. */
@@ -159,7 +155,7 @@ export interface Options<
   B extends Body.Body<never> | AnySchema | undefined,
   S extends AnySchema | undefined,
   Errs extends AnyErrors,
-  F extends Failing | undefined,
+  F extends AnySchema,
   Id,
   SE,
   SR
@@ -182,7 +178,7 @@ export interface Options<
    */
   readonly errors?: Errs
   /** For upstreams that answer 200 with an error inside: which answers are errors, and what they decode to. */
-  readonly failure?: F
+  readonly failure?: { readonly when: (answer: unknown) => boolean; readonly error: F } | undefined
   /** Names the answer for deduplication instead of URL and body; still told apart by source, method and caller. */
   readonly key?: ((input: Types.NoInfer<InputOf<P, Q, H, B>>) => string) | undefined
   /** Tags of the cached answer that depend on the parameters; added to those of `cache`. */
@@ -210,7 +206,7 @@ export type InputOf<P, Q, H, B> = Types.Simplify<P & Fields<Q> & Under<"headers"
 type Success<S> = S extends Schema.Schema<infer A, infer _I, infer _R> ? A : unknown
 type Failure<Errs, F> =
   | (Errs[keyof Errs] extends infer S ? (S extends Schema.Schema<infer A, infer _I, infer _R> ? A : never) : never)
-  | (F extends { readonly error: Schema.Schema<infer A, infer _I, infer _R> } ? A : never)
+  | (F extends Schema.Schema<infer A, infer _I, infer _R> ? A : never)
 
 const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "QUERY"])
 const idempotentMethods: ReadonlySet<string> = new Set([...safeMethods, "PUT", "DELETE"])
@@ -233,7 +229,7 @@ export const make = <
   B extends Body.Body<never> | AnySchema | undefined = undefined,
   S extends AnySchema | undefined = undefined,
   const Errs extends AnyErrors = {},
-  F extends Failing | undefined = undefined,
+  F extends AnySchema = never,
   Id = RestSource.RestSource,
   SE = never,
   SR = never
@@ -299,7 +295,7 @@ export type WithBody = <
   B extends Body.Body<never> | AnySchema | undefined = undefined,
   S extends AnySchema | undefined = undefined,
   const Errs extends AnyErrors = {},
-  F extends Failing | undefined = undefined,
+  F extends AnySchema = never,
   Id = RestSource.RestSource,
   SE = never,
   SR = never
@@ -316,7 +312,7 @@ export type WithoutBody = <
   H extends AnySchema | undefined = undefined,
   S extends AnySchema | undefined = undefined,
   const Errs extends AnyErrors = {},
-  F extends Failing | undefined = undefined,
+  F extends AnySchema = never,
   Id = RestSource.RestSource,
   SE = never,
   SR = never
