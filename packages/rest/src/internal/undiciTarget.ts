@@ -9,6 +9,7 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as UrlParams from "@effect/platform/UrlParams"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import { RequestRefused } from "./undiciErrors.ts"
 
 export interface Target {
   /** Scheme, host and port, as written: two spellings of one origin may differ. */
@@ -34,20 +35,24 @@ const parameters = (params: UrlParams.UrlParams): string => {
   return query
 }
 
-const parse = (request: HttpClientRequest.HttpClientRequest): Either.Either<Target, Error> =>
-  Either.flatMap(UrlParams.makeUrl(request.url, request.urlParams, Option.none()), (url) => {
+const notUrl = (cause: Error) => new RequestRefused({ reason: cause.message, cause })
+
+const parse = (request: HttpClientRequest.HttpClientRequest): Either.Either<Target, RequestRefused> =>
+  Either.flatMap(Either.mapLeft(UrlParams.makeUrl(request.url, request.urlParams, Option.none()), notUrl), (url) => {
     if (url.protocol !== "http:" && url.protocol !== "https:") {
-      return Either.left(new TypeError(`${url.protocol} is not a scheme this client speaks`))
+      return Either.left(new RequestRefused({ reason: `${url.protocol} is not a scheme this client speaks` }))
     }
     // As with `fetch`: to drop them would send the request as somebody else.
     if (url.username !== "" || url.password !== "") {
-      return Either.left(new TypeError("credentials in a URL are not sent; set the authorization header"))
+      return Either.left(
+        new RequestRefused({ reason: "credentials in a URL are not sent; set the authorization header" })
+      )
     }
     return Either.right({ origin: url.origin, path: `${url.pathname}${url.search}` })
   })
 
 /** Fails for what is no absolute `http` or `https` URL, and for credentials in a URL. */
-export const of = (request: HttpClientRequest.HttpClientRequest): Either.Either<Target, Error> => {
+export const of = (request: HttpClientRequest.HttpClientRequest): Either.Either<Target, RequestRefused> => {
   const url = request.url
   const origin = authority.exec(url)?.[0]
   if (origin === undefined) return parse(request)
