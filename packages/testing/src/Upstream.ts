@@ -105,9 +105,16 @@ export const response = (status: number, body?: unknown, options?: Omit<ReplyOpt
     return Effect.succeed(isRaw ? { status, headers: options?.headers ?? {}, body } : json(status, body, options))
   })
 
+/** The `cause` of the `RequestError` that {@link broken} makes. */
+export class ConnectionBroken extends Schema.TaggedError<ConnectionBroken>()("ConnectionBroken", {}) {
+  override get message(): string {
+    return "The scripted upstream broke the connection."
+  }
+}
+
 /** The connection breaks before an answer. */
 export const broken = (options?: Pick<ReplyOptions, "delay">): Reply<never> =>
-  reply(options, () => Effect.fail(new Error("The scripted upstream broke the connection.")))
+  reply(options, () => Effect.fail(new ConnectionBroken()))
 
 /** No answer ever comes. */
 export const silent: Reply<never> = reply(undefined, () => Effect.never)
