@@ -28,8 +28,11 @@ export class Entry {
   private waiters: Waiter | Set<Waiter> | undefined
   readonly id: unknown
   key: unknown
-  /** The batch it travels in; none for a value that was put there. */
-  readonly batch: Batch | undefined
+  /**
+   * The batch it travels in; none for a value that was put there. After the
+   * answer, the batch whose selection the value has; none for a value that is whole.
+   */
+  batch: Batch | undefined
 
   constructor(id: unknown, key: unknown, batch: Batch | undefined, waiter: Waiter | undefined) {
     this.id = id
@@ -90,6 +93,7 @@ export class Entry {
   succeed(answer: unknown): void {
     this.phase = value
     this.answer = answer
+    this.alight()
     const { waiters } = this
     this.waiters = undefined
     if (waiters !== undefined) this.tellAll(waiters)
@@ -98,9 +102,15 @@ export class Entry {
   complete(answer: Answer): void {
     this.phase = exit
     this.answer = answer
+    this.alight()
     const { waiters } = this
     this.waiters = undefined
     if (waiters !== undefined) this.tellAll(waiters)
+  }
+
+  /** Lets go of the batch, so that what is remembered of one key does not keep its whole Operation from the collector. */
+  private alight(): void {
+    if (this.batch?.selection === undefined) this.batch = undefined
   }
 
   private tellAll(waiters: Waiter | Set<Waiter>): void {

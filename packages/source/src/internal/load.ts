@@ -49,15 +49,30 @@ export const begin = (
     const state = stateOf(context)
     const caller = state.caller(context)
     const lane = state.lane(target.definition, target.group, target.groupId, caller)
-    if (caller.batch !== undefined && !caller.batch.isOver) {
-      return nested(caller.batch, key, resume, (wait) => lane.load(caller, key, target.ask, wait))
-    }
+    if (caller.batch !== undefined && !caller.batch.isOver)
+      return within(caller.batch, lane, caller, target, key, resume)
     const started = lane.load(caller, key, target.ask, resume)
-    return started instanceof Entry ? () => started.leave(resume) : started
+    return started instanceof Entry ? leaving(started, resume) : started
   } catch (defect) {
     return Exit.die(defect)
   }
 }
+
+// Closures are made apart from the path of every load, whose variables they would otherwise move to the heap.
+
+const leaving =
+  (entry: Entry, resume: Resume): Fiberless.Leave =>
+  () =>
+    entry.leave(resume)
+
+const within = (
+  parent: Batch,
+  lane: Lane,
+  caller: Caller,
+  target: Target,
+  key: unknown,
+  resume: Resume
+): Answer | Fiberless.Leave => nested(parent, key, resume, (wait) => lane.load(caller, key, target.ask, wait))
 
 /** A wait by a resolver, whose batch then waits for the one that it enters. */
 const nested = (

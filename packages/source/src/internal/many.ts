@@ -37,7 +37,7 @@ export const gather = <A>(
 
 /** One caller that waits for many entries, and reads them all at the end. */
 class Many<A> implements Reader {
-  private readonly slots: Array<Slot> = []
+  private slots: Array<Slot> = []
   /** The entries waited for, once there is a chance that two positions have the same. */
   private distinct: Set<Entry> | undefined = undefined
   private left = 0
@@ -105,7 +105,9 @@ class Many<A> implements Reader {
     if (entry.hasFailed && this.gathering.isFinal(entry.exit)) this.resume(this.end(entry.exit))
     else if (--this.left === 0) {
       this.done()
-      this.resume(Exit.succeed(this.gathering.finish(this.slots)))
+      const { slots } = this
+      this.slots = []
+      this.resume(Exit.succeed(this.gathering.finish(slots)))
     }
   }
 
