@@ -99,3 +99,37 @@ describe("a batch", () => {
     })
   )
 })
+
+describe("an Operation", () => {
+  const numbers = (record: Effect.Effect<void, never, Operation.Operation>) =>
+    Source.make("Numbers", {
+      key: Schema.Number,
+      success: Schema.Number,
+      resolve: (keys) => Effect.as(record, keys)
+    })
+  const recorded = Effect.map(Operation.Operation, (operation) => Operation.recordCall(operation, { outcome: "miss" }))
+  const isAccountedAfter = <A, E>(load: Effect.Effect<A, E, Operation.Operation>) =>
+    Operation.scoped(Effect.zipRight(load, Effect.map(Operation.Operation, Operation.isAccounted)))
+
+  it.effect("is accounted for before anything is read, and while every resolver records its calls", () =>
+    Effect.gen(function* () {
+      assert.isTrue(yield* isAccountedAfter(Effect.void))
+      assert.isTrue(yield* isAccountedAfter(numbers(recorded).load(1)))
+    })
+  )
+
+  it.effect("is not accounted for once a resolver has recorded no call", () =>
+    Effect.gen(function* () {
+      assert.isFalse(yield* isAccountedAfter(numbers(Effect.void).load(1)))
+      assert.isFalse(yield* isAccountedAfter(Effect.zip(numbers(recorded).load(1), numbers(Effect.void).load(1))))
+    })
+  )
+
+  it.effect("holds a resolver that only loads from another source accounted for as far as that source is", () =>
+    Effect.gen(function* () {
+      const over = (inner: ReturnType<typeof numbers>) => numbers(Effect.asVoid(Effect.orDie(inner.load(1))))
+      assert.isTrue(yield* isAccountedAfter(over(numbers(recorded)).load(1)))
+      assert.isFalse(yield* isAccountedAfter(over(numbers(Effect.void)).load(1)))
+    })
+  )
+})
