@@ -111,9 +111,14 @@ const forEach = (batches: number, count: number): Contender => {
   )
 }
 
+/** One queue for all fibers, where the default has a runner for each of them. */
+const scheduler: Scheduler.Scheduler = {
+  shouldYield: (fiber) => Scheduler.defaultScheduler.shouldYield(fiber),
+  scheduleTask: (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority)
+}
+
 const fibers = (batches: number, count: number): Contender => {
   const source = plusOne()
-  const scheduler = new Scheduler.MixedScheduler(2048)
   return effects(
     "one fiber a load",
     batches,
