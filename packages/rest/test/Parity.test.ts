@@ -50,7 +50,17 @@ describe("a request", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.live("has a base that is may be found out by an Effect", () => {
+  it.live("keeps its method while it is prepared: retries and sharing went by it", () => {
+    const { calls, layer } = stub(() => json({}))
+    return Effect.gen(function* () {
+      const api = yield* RestSource.make({ ...base, prepare: HttpClientRequest.setMethod("POST") })
+      const error = yield* Effect.flip(api.call(Get()))
+      assert.strictEqual(error._tag, "RestParameterError")
+      assert.deepStrictEqual(calls, [])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.live("has a base that may be found out by an Effect", () => {
     const { calls, layer } = stub(() => json({}))
     return Effect.gen(function* () {
       const api = yield* RestSource.make({ ...base, baseUrl: Effect.delay(Effect.succeed("https://b.test/"), 1) })

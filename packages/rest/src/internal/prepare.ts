@@ -156,6 +156,13 @@ export const seal = (
       options
     }
   }
+  // Retries, deduplication and caching went by the endpoint's method.
+  if (prepared.method !== described.method) {
+    return refused(
+      definition,
+      new Problem("method", "`prepare` may not change it: describe an endpoint for each method")
+    )
+  }
   const bad = badHeader(prepared)
   if (bad !== undefined) return refused(definition, new Problem(bad, "it cannot be a header of an HTTP message"))
   let href = prepared.url
