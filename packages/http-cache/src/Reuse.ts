@@ -111,7 +111,8 @@ const weigh = (
     if (directives.maxStale >= 0 && mayBeStale(entry, now) && now - entry.freshUntil <= directives.maxStale * 1000)
       return stale
   }
-  return now < entry.staleWhileRevalidateUntil && mayBeStale(entry, now)
+  // A caller with a max-age and no max-stale wants nothing stale (§5.2.1.1).
+  return directives.maxAge < 0 && now < entry.staleWhileRevalidateUntil && mayBeStale(entry, now)
     ? staleWhileRevalidate
     : validate(entry, staleNow)
 }

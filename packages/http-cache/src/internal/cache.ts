@@ -110,7 +110,6 @@ export class Cache {
         background,
         flights: new Map(),
         unshareable: new Remembered(unshareableMillis),
-        strict: new Remembered(keepStale),
         maxEntryBytes: options.maxEntryBytes ?? defaultEntryBytes,
         collapseFor: options.collapse === false ? undefined : Duration.decode(options.collapse ?? "10 seconds"),
         tagsOf: (ask, head) => {

@@ -18,7 +18,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Runtime from "effect/Runtime"
 import * as CacheControl from "../CacheControl.ts"
-import * as Entry from "../Entry.ts"
+import type * as Entry from "../Entry.ts"
 import * as Invalidation from "../Invalidation.ts"
 import type * as Message from "../Message.ts"
 import type * as Plan from "../Plan.ts"
@@ -53,8 +53,6 @@ export interface Engine {
   readonly flights: Map<string, Flight<Landing>>
   /** Whose last answer could not be shared: who asks for one does not queue behind another for nothing. */
   readonly unshareable: Remembered
-  /** Whose last answer may not be used without the origin, and is not kept either: a lost origin is a 504 there. */
-  readonly strict: Remembered
   readonly maxEntryBytes: number
   /** How long a caller waits for another's answer; `undefined` when nobody is to wait. */
   readonly collapseFor: Duration.Duration | undefined
@@ -358,9 +356,7 @@ const failed = (engine: Engine, errand: Errand, exit: Exit.Failure<unknown, Fail
     return () => failure
   }
   errand.land({ _tag: "Failed", failure: disconnected, exit: failure })
-  const recovered = recover(engine, errand, disconnected)
-  if (recovered !== undefined) return recovered
-  return engine.strict.has(flightKey(errand.ask), now(engine)) ? unreachable(errand) : () => failure
+  return recover(engine, errand, disconnected) ?? (() => failure)
 }
 
 /** A 504 where what was stored may not be used without the origin. */
@@ -433,11 +429,6 @@ const digested = (engine: Engine, errand: Errand, arrival: Arrival): Answering =
       ? completed(engine, errand, arrival, storing.entry, selected)
       : again(engine, errand, response)
   }
-  const isStrict =
-    storing._tag === "Store"
-      ? Entry.has(storing.entry, Entry.NEVER_STALE) && !Entry.hasValidator(storing.entry)
-      : storing.reason === "useless"
-  if (isStrict) engine.strict.add(flightKey(ask), times.responseTime)
   if (storing._tag === "Store") return kept(engine, errand, arrival, storing.entry)
   if (selected !== undefined && Invalidation.outdates(ask.plan, status)) drop(engine, ask, guard)
   errand.land(alone)

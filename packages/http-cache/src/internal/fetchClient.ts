@@ -71,10 +71,12 @@ const send =
     const lost = (cause: unknown) =>
       Exit.fail(new HttpClientError.RequestError({ request, reason: "Transport", cause }))
     try {
-      fetch(request.url, init).then(
-        (response) => settle(Exit.succeed(fromFetch(request, response, controller))),
-        (cause) => settle(lost(cause))
-      )
+      fetch(request.url, init)
+        .then((response) => fromFetch(request, response, controller))
+        .then(
+          (response) => settle(Exit.succeed(response)),
+          (cause) => settle(lost(cause))
+        )
     } catch (cause) {
       // A function that is given may throw where fetch would reject.
       return lost(cause)
