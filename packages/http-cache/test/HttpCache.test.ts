@@ -57,6 +57,30 @@ describe("HttpCache.layer", () => {
     }).pipe(Effect.provide(live()))
   )
 
+  it.scoped("shows somebody whom only a function can tell nothing that was answered to others", () => {
+    let who = Option.none<string>()
+    return Effect.gen(function* () {
+      const origin = yield* Origin.make((_, response) => {
+        response.setHeader("cache-control", "max-age=60")
+        response.end(Option.getOrElse(who, () => "nobody"))
+      })
+      const bodies: Array<string> = []
+      for (const asking of [
+        Option.none(),
+        Option.some("alice"),
+        Option.some("alice"),
+        Option.some("bob"),
+        Option.none()
+      ]) {
+        who = asking
+        const response = yield* HttpClient.get(`${origin.url}/a`)
+        bodies.push(yield* response.text)
+      }
+      assert.deepStrictEqual(bodies, ["nobody", "alice", "alice", "bob", "nobody"])
+      assert.strictEqual(origin.asked.length, 3)
+    }).pipe(Effect.provide(live({ partition: () => Effect.sync(() => who) })))
+  })
+
   it.scoped("keeps nothing of a no-store response, and says so", () =>
     Effect.gen(function* () {
       const origin = yield* Origin.make((_, response) => {

@@ -25,7 +25,6 @@ import type { Answering, Ask } from "./ask.ts"
 import { urlOf } from "./ask.ts"
 import { Background } from "./background.ts"
 import { andThen, fiberless, run } from "./begin.ts"
-import { IDENTITY } from "./credentials.ts"
 import * as Engine from "./engine.ts"
 import { Identities } from "./identity.ts"
 import * as Outgoing from "./outgoing.ts"
@@ -207,8 +206,10 @@ export class Cache {
     const digest = isBodyKeyed ? digestOf(request) : undefined
     // A body that can be sent but once cannot be looked at for a key: nothing is stored, and nothing looked for.
     const mode = isBodyKeyed && digest === undefined ? "no-store" : options.mode
-    const planned = Plan.of(policy, head, { mode, bodyKeyed: isBodyKeyed, key: this.keyOf(head.url) })
-    const plan = options.identity === undefined ? planned : { ...planned, credentials: planned.credentials | IDENTITY }
+    // Whom a function names may stand in no field of the request.
+    const identified =
+      options.identity !== undefined || (partition !== undefined && typeof this.options.partition === "function")
+    const plan = Plan.of(policy, head, { mode, bodyKeyed: isBodyKeyed, identified, key: this.keyOf(head.url) })
     const at = place(plan.key, { digest, partition, shared: Plan.usesShared(policy, partition) })
     return {
       request,
