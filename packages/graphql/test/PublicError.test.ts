@@ -64,6 +64,8 @@ describe("PublicError.reason", () => {
   it.effect("finds the cause behind a rejected runPromise", () =>
     Effect.gen(function* () {
       const thrown = yield* Effect.flip(
+        // What was thrown is what is looked at.
+        // @effect-diagnostics-next-line unknownInEffectCatch:off
         Effect.tryPromise({ try: () => Effect.runPromise(Effect.fail(new Own())), catch: (thrown) => thrown })
       )
       assert.isTrue(Runtime.isFiberFailure(thrown))

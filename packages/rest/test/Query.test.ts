@@ -30,6 +30,8 @@ const urlOf = (request: ReturnType<ReturnType<typeof search>>) => {
 describe("Query", () => {
   it.effect("writes scalars as text, leaves out what is missing, and sorts by name after the path's own query", () =>
     Effect.gen(function* () {
+      // A Date is what is to be written.
+      // @effect-diagnostics-next-line globalDateInEffect:off
       const request = search("repeat")({ text: "a b&c", page: 2, adult: false, since: new Date(0), none: null })
       assert.strictEqual(
         yield* urlOf(request),
@@ -77,6 +79,8 @@ describe("Body", () => {
 
   it.effect("writes JSON with its media type", () =>
     Effect.gen(function* () {
+      // A Date is what is to be written.
+      // @effect-diagnostics-next-line globalDateInEffect:off
       const sent = yield* send(Body.json(Schema.Unknown), { a: [1, null], b: undefined, c: new Date(0) })
       assert.strictEqual(sent.text, '{"a":[1,null],"c":"1970-01-01T00:00:00.000Z"}')
       assert.strictEqual(sent.contentType, "application/json")

@@ -216,6 +216,8 @@ describe("keys", () => {
       ])
       assert.strictEqual(tuple.calls[0]?.length, 2)
       const date = collecting(Schema.DateFromSelf)
+      // Dates are the keys under test.
+      // @effect-diagnostics-next-line globalDateInEffect:off
       yield* date.source.loadMany([new Date(1), new Date(1), new Date(2)])
       assert.strictEqual(date.calls[0]?.length, 2)
       const bytes = collecting(Schema.Uint8ArrayFromSelf)

@@ -411,6 +411,8 @@ describe("Source.toDataLoader", () => {
       const { calls, source } = doubled()
       const operation = yield* Operation.make()
       const loader = Source.toDataLoader(source, operation)
+      // DataLoader primes with any Error.
+      // @effect-diagnostics-next-line globalErrorInEffectFailure:off
       loader.prime(1, 100).prime(2, new RangeError("two"))
       assert.strictEqual(yield* Effect.provideService(source.load(1), Operation.Operation, operation), 100)
       assert.strictEqual(yield* Effect.promise(() => rejection(loader.load(2))), "RangeError: two")
