@@ -133,6 +133,36 @@ describe("MakeFetch.make", () => {
     })
   )
 
+  it.scoped("rejects when the origin is lost and no answer forbade the use of stale ones", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const lost = new TypeError("lost")
+      const fetch = yield* making({
+        fetch: async () => {
+          if (calls++ > 0) throw lost
+          return new Response("nothing said")
+        }
+      })
+      yield* Effect.promise(() => fetch("http://origin.test/").then((response) => response.text()))
+      for (const method of ["GET", "POST"]) {
+        const error = yield* Effect.promise(() => fetch("http://origin.test/", { method }).catch((error) => error))
+        assert.strictEqual(error, lost)
+      }
+    })
+  )
+
+  it.scoped("RFC 9111 §5.2.1.1: does not answer a request with max-age from stale-while-revalidate", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const headers = { "cache-control": "max-age=0, stale-while-revalidate=60", etag: '"1"' }
+      const fetch = yield* making({ fetch: async () => new Response(`${++calls}`, { headers }) })
+      const ask = (init?: RequestInit) =>
+        Effect.promise(() => fetch("http://origin.test/", init).then((response) => response.text()))
+      yield* ask()
+      assert.strictEqual(yield* ask({ headers: { "cache-control": "max-age=60" } }), "2")
+    })
+  )
+
   it.scoped("follows redirects with every hop cached, or leaves them to the caller", () =>
     Effect.gen(function* () {
       const origin = yield* Origin.make((request, response) => {
