@@ -4,6 +4,7 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Fiberless from "@wellspring/source/Fiberless"
 import * as Operation from "@wellspring/source/Operation"
+import * as SourceError from "@wellspring/source/SourceError"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
@@ -111,6 +112,18 @@ export class Engine {
 
   /** Begins a call: the answer when it is at hand, or else `resume` is called later unless the caller leaves. */
   start(
+    request: RequestImpl,
+    options: Endpoint.Policy | undefined,
+    site: Run.Site,
+    resume: (exit: Settled) => void
+  ): Settled | Leave {
+    const operation: Operation.Service | undefined = site.context.unsafeMap.get(operationKey)
+    if (operation === undefined) return this.#begin(request, options, site, resume)
+    if (Operation.isClosed(operation)) return closed(request.definition)
+    return Operation.whileOpen(operation, (resume) => this.#begin(request, options, site, resume), resume)
+  }
+
+  #begin(
     request: RequestImpl,
     options: Endpoint.Policy | undefined,
     site: Run.Site,
@@ -443,6 +456,10 @@ export class Engine {
 
 /** A call that did not succeed cannot come this far. */
 const noAnswer = Effect.die(new Error("A failed call was settled as an answer."))
+
+/** As with a load, it is a defect to call after the Operation's end. */
+const closed = ({ method, name, template }: Definition) =>
+  Exit.die(new SourceError.OperationClosed({ source: name, key: `${method} ${template}` }))
 
 /** The origin of a URL that has been parsed before: up to its third slash. */
 const originOf = (href: string): string => {
