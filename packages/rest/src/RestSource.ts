@@ -367,14 +367,48 @@ export interface PromiseOptions extends Endpoint.Policy {
  *
  * @param context the services that `prepare` needs; with an `Operation` in it, the calls share as those of that Operation
  */
-export const toPromises = <E, R>(source: Service<E, R>, context: Context.Context<R>): Promises => ({
-  call: (request, options) => Promised.run(source.call(request, options), context, options?.signal),
-  callFull: (request, options) => Promised.run(source.callFull(request, options), context, options?.signal),
-  callOption: (request, options) =>
-    Promised.run(source.call(request, options), context, options?.signal).catch((error: unknown) => {
-      if (typeof error === "object" && error !== null && RestError.details(error).status === 404) return undefined
-      throw error
-    })
-})
+export const toPromises = <E, R>(source: Service<E, R>, context: Context.Context<R>): Promises => {
+  const call: Promises["call"] = (request, options) => {
+    const { policy, signal } = apart(options)
+    return promise(source.call(request, policy), context, signal)
+  }
+  return {
+    call,
+    callFull: (request, options) => {
+      const { policy, signal } = apart(options)
+      return promise(source.callFull(request, policy), context, signal)
+    },
+    callOption: (request, options) =>
+      call(request, options).catch((error: unknown) => {
+        if (typeof error === "object" && error !== null && RestError.details(error).status === 404) return undefined
+        throw error
+      })
+  }
+}
+
+const promise = <A, E, R>(
+  effect: Fiberless.Fiberless<A, E, R>,
+  context: Context.Context<R>,
+  signal: AbortSignal | undefined
+): Promise<A> => {
+  if (signal !== undefined) return Promised.until(signal, (resume) => Fiberless.start(effect, context, resume))
+  return effect instanceof Call.Call
+    ? effect.promise(context)
+    : Promised.of((resume) => Fiberless.start(effect, context, resume))
+}
+
+interface Apart {
+  readonly policy: Endpoint.Policy | undefined
+  readonly signal: AbortSignal | undefined
+}
+
+const bare: Apart = { policy: undefined, signal: undefined }
+
+/** The policy and the signal. A call with nothing but a signal is as one without options, and shares with those. */
+const apart = (options: PromiseOptions | undefined): Apart => {
+  if (options === undefined) return bare
+  const { signal, ...policy } = options
+  return { policy: Object.keys(policy).length === 0 ? undefined : policy, signal }
+}
 
 export { type From, type FromApi, type FromEndpoint, type FromGroup, fromApi } from "./FromApi.ts"

@@ -48,3 +48,7 @@ export class Answer implements RestSource.Answer<unknown> {
 
 export const of = (value: unknown, head: Head, outcome: RestSource.Answered, timings: RestSource.Timings): Answer =>
   new Answer(Exit.succeed(value) as Exit.Success<unknown, never>, head, outcome, timings)
+
+/** An answer as it is told to someone for whom it was not fetched. */
+export const retold = <E>(exit: Exit.Exit<Answer, E>, outcome: "joined" | "memo"): Exit.Exit<Answer, E> =>
+  Exit.isFailure(exit) ? exit : Exit.succeed(exit.value.as(outcome))

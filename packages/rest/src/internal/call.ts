@@ -7,7 +7,9 @@ import * as Exit from "effect/Exit"
 import type * as Endpoint from "../Endpoint.ts"
 import type { Answer } from "./answer.ts"
 import type { Engine } from "./engine.ts"
+import { Flight } from "./inflight.ts"
 import type { Awaited, Ready } from "./preparing.ts"
+import * as Promised from "./promised.ts"
 import type { RequestImpl } from "./request.ts"
 import * as Run from "./run.ts"
 
@@ -50,6 +52,17 @@ export class Call<A, E, R> extends Effectable.Class<A, E, R> implements Fiberles
         return undefined
       })
     })
+  }
+  /** The answer by a promise, for a caller who does not leave: those who wait for one call share one. */
+  promise(context: Context.Context<R>): Promise<A> {
+    const site = this.engine.site(context as Context.Context<never>)
+    const ready = this.engine.preparing.prepare(this.request, this.options, site)
+    if (Exit.isExit(ready)) return Promised.settled(this.see(ready))
+    if (this.view !== value || !(ready instanceof Flight) || ready.exit !== undefined) {
+      return Promised.of((resume) => this.follow(ready, site, resume))
+    }
+    ready.promise ??= Promised.of((resume) => this.follow(ready, site, resume))
+    return ready.promise as Promise<A>
   }
   private follow(
     ready: Ready | Awaited,

@@ -4,6 +4,7 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Fiberless from "@wellspring/source/Fiberless"
 import * as Operation from "@wellspring/source/Operation"
+import * as SourceError from "@wellspring/source/SourceError"
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
@@ -13,9 +14,10 @@ import type * as Endpoint from "../Endpoint.ts"
 import type { Answer } from "./answer.ts"
 import * as CacheLink from "./cacheLink.ts"
 import * as Collect from "./collect.ts"
+import type { Definition } from "./definition.ts"
 import { Exchange, type Exchanged, type Fault, type Plan, type Redirects } from "./exchange.ts"
 import * as Hit from "./hit.ts"
-import { type Flight, Inflight } from "./inflight.ts"
+import { Flight, type Inflight } from "./inflight.ts"
 import * as Opening from "./opening.ts"
 import * as Place from "./place.ts"
 import type * as Prepare from "./prepare.ts"
@@ -62,16 +64,6 @@ export interface Refresh {
 
 type Leave = Fiberless.Leave
 
-/** How a prepared call goes on: to be joined, or to be run by its caller alone. */
-type Step =
-  | {
-      readonly _tag: "Join"
-      readonly table: Inflight<Settled>
-      readonly flight: Flight<Settled>
-      readonly isFirst: boolean
-    }
-  | { readonly _tag: "Alone"; readonly prepared: Prepare.Prepared; readonly table: Inflight<Settled> | undefined }
-
 /** A first attempt that was sent without a fiber, with its answer where that was at hand. */
 interface Sent {
   readonly hit: Settled | undefined
@@ -100,38 +92,57 @@ export class Engine {
 
   /** Goes on with a call that was prepared: the answer when it is at hand, or else `resume` is called later unless the caller leaves. */
   follow(ready: Ready | Awaited, site: Run.Site, resume: (exit: Settled) => void): Settled | Leave {
-    if (isReady(ready)) return this.#go(ready, site, resume)
-    // Base or credentials take time: the rest follows when they are there.
+    const operation: Operation.Service | undefined = site.context.unsafeMap.get(operationKey)
+    if (isReady(ready)) return this.#go(ready, operation, site, resume)
+    const wait = (resume: (exit: Settled) => void) => this.#wait(ready, operation, site, resume)
+    return operation === undefined ? wait(resume) : Operation.whileOpen(operation, wait, resume)
+  }
+
+  /** Base or credentials take time: the rest follows when they are there. */
+  #wait(
+    ready: Awaited,
+    operation: Operation.Service | undefined,
+    site: Run.Site,
+    resume: (exit: Settled) => void
+  ): Settled | Leave {
     let leave: Leave | undefined
     const started = Run.start(ready, site, (exit) => {
-      const went = this.#go(Exit.isFailure(exit) ? Exit.failCause(exit.cause) : exit.value, site, resume)
+      const went = this.#go(Exit.isFailure(exit) ? Exit.failCause(exit.cause) : exit.value, operation, site, resume)
       if (typeof went === "function") leave = went
       else resume(went)
     })
     if (!Run.isLeave(started)) {
-      return this.#go(Exit.isFailure(started) ? Exit.failCause(started.cause) : started.value, site, resume)
+      const ready = Exit.isFailure(started) ? Exit.failCause(started.cause) : started.value
+      return this.#go(ready, operation, site, resume)
     }
     return () => (leave ?? started)()
   }
 
-  #go(ready: Ready, site: Run.Site, resume: (exit: Settled) => void): Settled | Leave {
+  /** Takes what is at hand or under way already, or begins a new call. */
+  #go(
+    ready: Ready,
+    operation: Operation.Service | undefined,
+    site: Run.Site,
+    resume: (exit: Settled) => void
+  ): Settled | Leave {
     if (Exit.isExit(ready)) return ready
-    const step = this.#step(ready, site)
-    switch (step._tag) {
-      case "Alone":
-        return this.#perform(step.prepared, step.table, site, resume)
-      case "Join": {
-        const { flight, table } = step
-        const isKept = flight.exit !== undefined
-        const as = (exit: Settled): Settled => {
-          if (step.isFirst || Exit.isFailure(exit)) return exit
-          flight.joined ??= Exit.succeed(exit.value.as(isKept ? "memo" : "joined"))
-          return flight.joined
-        }
-        if (flight.exit !== undefined) return as(flight.exit)
-        return table.join(flight, (exit) => resume(as(exit)))
-      }
-    }
+    if (ready instanceof Flight) return ready.join(resume)
+    if (operation === undefined) return this.#perform(ready, undefined, site, resume)
+    const { definition, key, policy, url } = ready
+    if (Operation.isClosed(operation)) return closed(definition)
+    const table = this.preparing.table(operation)
+    const isShared = key !== undefined && policy.dedupe !== "none"
+    const known = isShared ? table.find(key) : undefined
+    if (known !== undefined) return known.join(resume)
+    // A call that may change something is never behind one that read before it.
+    if (!definition.safe) table.invalidate(url)
+    const begin = (resume: (exit: Settled) => void) => this.#perform(ready, table, site, resume)
+    if (!isShared) return Operation.whileOpen(operation, begin, resume)
+    const flight = table.open({ key, text: this.preparing.nameOf(ready), url }, policy.dedupe === "until-invalidated")
+    const started = Operation.whileOpen(operation, begin, (exit) => flight.settle(exit))
+    if (typeof started === "function") flight.leave = started
+    else flight.settle(started)
+    return flight.join(resume, true)
   }
 
   /** The call prepared, to be sent whatever is at hand. */
@@ -141,34 +152,13 @@ export class Engine {
       return isReady(ready) ? Effect.succeed(ready) : ready
     }).pipe(
       Effect.flatMap((ready) =>
-        !Exit.isExit(ready) ? Effect.succeed(ready) : Exit.isFailure(ready) ? Exit.failCause(ready.cause) : noAnswer
+        isPrepared(ready)
+          ? Effect.succeed(ready)
+          : Exit.isExit(ready) && Exit.isFailure(ready)
+            ? Exit.failCause(ready.cause)
+            : noAnswer
       )
     )
-  }
-
-  /** What the calls of an Operation share: nothing of an earlier epoch. */
-  #table(operation: Operation.Service): Inflight<Settled> {
-    const table = Operation.slot(operation, this, () => new Inflight<Settled>())
-    table.enter(operation[Operation.TypeId].epoch)
-    return table
-  }
-
-  /** What is at hand or under way already, or a new call. */
-  #step(prepared: Prepare.Prepared, site: Run.Site): Step {
-    const { definition, key, policy } = prepared
-    const operation: Operation.Service | undefined = site.context.unsafeMap.get(operationKey)
-    const table = operation === undefined ? undefined : this.#table(operation)
-    const isShared = table !== undefined && key !== undefined && policy.dedupe !== "none"
-    const known = isShared ? table.find(key) : undefined
-    if (isShared && known !== undefined) return { _tag: "Join", table, flight: known, isFirst: false }
-    // A call that may change something is never behind one that read before it.
-    if (!definition.safe) table?.invalidate(prepared.url)
-    if (!isShared) return { _tag: "Alone", prepared, table }
-    const flight = table.open(key, prepared.url, policy.dedupe === "until-invalidated")
-    const started = this.#perform(prepared, table, site, (exit) => table.settle(flight, exit))
-    if (typeof started === "function") flight.leave = started
-    else table.settle(flight, started)
-    return { _tag: "Join", table, flight, isFirst: true }
   }
 
   /** Sends, retries, decodes and accounts for one call. */
@@ -250,7 +240,7 @@ export class Engine {
         const call = this.#call(ready, site)
         const operation: Operation.Service | undefined = site.context.unsafeMap.get(operationKey)
         if (!ready.definition.safe && operation !== undefined) {
-          this.#table(operation).invalidate(ready.url)
+          this.preparing.table(operation).invalidate(ready.url)
         }
         return Effect.flatMap(Opening.open(call), (tried): Effect.Effect<Opened, unknown> => {
           if (Exit.isSuccess(tried)) return Effect.succeed({ call, response: tried.value })
@@ -364,8 +354,14 @@ export class Engine {
   }
 }
 
+const isPrepared = (ready: Ready): ready is Prepare.Prepared => !(ready instanceof Flight) && !Exit.isExit(ready)
+
 /** A call that did not succeed cannot come this far. */
 const noAnswer = Effect.die(new Error("A failed call was settled as an answer."))
+
+/** As with a load, it is a defect to call after the Operation's end. */
+const closed = ({ method, name, template }: Definition) =>
+  Exit.die(new SourceError.OperationClosed({ source: name, key: `${method} ${template}` }))
 
 /** The origin of a URL that has been parsed before: up to its third slash. */
 const originOf = (href: string): string => {

@@ -14,6 +14,7 @@ import type { Batch } from "./batch.ts"
 import * as BoundedMemo from "./boundedMemo.ts"
 import type { Definition } from "./definition.ts"
 import { Dispatcher } from "./dispatcher.ts"
+import type { Guests } from "./guest.ts"
 import type { Table } from "./identity.ts"
 import { Lane } from "./lane.ts"
 
@@ -75,6 +76,7 @@ export class State {
   /** Batches that wait for a place in front of their backend. */
   readonly queued = new Set<Batch>()
   readonly settings: Settings
+  readonly guests: Guests = new Set()
   private readonly inFlight = new Set<Batch>()
   private readonly background = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   private calls = 0
@@ -247,12 +249,14 @@ export class State {
       const running = [...this.inFlight].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
       return Effect.zipRight(
         Fiber.interruptAllAs(running, FiberId.none),
-        Effect.suspend(() =>
-          Effect.zipRight(
+        Effect.suspend(() => {
+          // Resolvers have ended, and with them what they waited for; this is for everyone else.
+          for (const guest of [...this.guests]) guest.stop()
+          return Effect.zipRight(
             Fiber.awaitAll(this.background),
             Effect.sync(() => this.release())
           )
-        )
+        })
       )
     })
   }
@@ -268,6 +272,10 @@ export class State {
   }
 
   // For the rooms above
+
+  findSlot<A>(key: object): A | undefined {
+    return this.slots.get(key) as A | undefined
+  }
 
   slot<A>(key: object, make: () => A): A {
     if (this.slots.has(key)) return this.slots.get(key) as A
