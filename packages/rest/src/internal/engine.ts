@@ -138,7 +138,7 @@ export class Engine {
     if (!definition.safe) table.invalidate(url)
     const begin = (resume: (exit: Settled) => void) => this.#perform(ready, table, site, resume)
     if (!isShared) return Operation.whileOpen(operation, begin, resume)
-    const flight = table.open({ key, text: this.preparing.nameOf(ready), url }, policy.dedupe === "until-invalidated")
+    const flight = table.open({ key, alias: this.preparing.aliasOf(ready), url }, policy.dedupe === "until-invalidated")
     const started = Operation.whileOpen(operation, begin, (exit) => flight.settle(exit))
     if (typeof started === "function") flight.leave = started
     else flight.settle(started)

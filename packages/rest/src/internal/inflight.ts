@@ -7,9 +7,15 @@ export interface Name {
   /** What tells it from every other call. */
   readonly key: string
   /** Another name for the same, known before the key is worked out; undefined where there is none. */
-  readonly text: string | undefined
+  readonly alias: Alias | undefined
   /** The endpoint's own URL: what an unsafe call to it invalidates. */
   readonly url: string
+}
+
+/** A text that names a call among those of one endpoint. */
+export interface Alias {
+  readonly endpoint: object
+  readonly text: string
 }
 
 /** How an answer is told to someone for whom it was not fetched. */
@@ -83,7 +89,7 @@ const maxKept = 10_000
 
 export class Inflight<X extends Ended> {
   private readonly flights = new Map<string, Flight<X>>()
-  private readonly byText = new Map<string, Flight<X>>()
+  private readonly byAlias = new Map<object, Map<string, Flight<X>>>()
   private readonly byUrl = new Map<string, Set<Flight<X>>>()
   private kept = 0
   private epoch = 0
@@ -98,7 +104,7 @@ export class Inflight<X extends Ended> {
     if (epoch === this.epoch) return
     this.epoch = epoch
     this.flights.clear()
-    this.byText.clear()
+    this.byAlias.clear()
     this.byUrl.clear()
     this.kept = 0
   }
@@ -111,14 +117,14 @@ export class Inflight<X extends Ended> {
     return this.flights.get(key)
   }
 
-  findByText(text: string): Flight<X> | undefined {
-    return this.byText.get(text)
+  findByAlias(endpoint: object, text: string): Flight<X> | undefined {
+    return this.byAlias.get(endpoint)?.get(text)
   }
 
   open(name: Name, keep: boolean): Flight<X> {
     const flight = new Flight<X>(this, name, keep)
     this.flights.set(name.key, flight)
-    if (name.text !== undefined) this.byText.set(name.text, flight)
+    if (name.alias !== undefined) this.alias(name.alias, flight)
     const siblings = this.byUrl.get(name.url)
     if (siblings === undefined) this.byUrl.set(name.url, new Set([flight]))
     else siblings.add(flight)
@@ -143,14 +149,21 @@ export class Inflight<X extends Ended> {
 
   /** Removes its own entry, never one that has taken its place since. */
   remove(flight: Flight<X>): void {
-    const { key, text, url } = flight.name
+    const { alias, key, url } = flight.name
     if (this.flights.get(key) === flight) {
       this.flights.delete(key)
       if (flight.isKept) this.kept--
     }
-    if (text !== undefined && this.byText.get(text) === flight) this.byText.delete(text)
+    const named = alias && this.byAlias.get(alias.endpoint)
+    if (alias !== undefined && named?.get(alias.text) === flight) named.delete(alias.text)
     const siblings = this.byUrl.get(url)
     if (siblings?.delete(flight) === true && siblings.size === 0) this.byUrl.delete(url)
+  }
+
+  private alias({ endpoint, text }: Alias, flight: Flight<X>): void {
+    const named = this.byAlias.get(endpoint)
+    if (named === undefined) this.byAlias.set(endpoint, new Map([[text, flight]]))
+    else named.set(text, flight)
   }
 
   private dropOldest(): void {

@@ -11,7 +11,7 @@ import { retold } from "./answer.ts"
 import type { Definition } from "./definition.ts"
 import type { Settings } from "./engine.ts"
 import * as Hit from "./hit.ts"
-import { type Flight, Inflight } from "./inflight.ts"
+import { type Alias, type Flight, Inflight } from "./inflight.ts"
 import * as Naming from "./naming.ts"
 import * as Policy from "./policy.ts"
 import * as Prepare from "./prepare.ts"
@@ -31,8 +31,6 @@ export const isReady = (ready: Ready | Awaited): ready is Ready => !Effect.isEff
 
 /** What is worked out once for an endpoint. */
 interface OfEndpoint {
-  /** Tells its calls from those of others. */
-  readonly id: number
   readonly policy: Policy.Effective
   /** Undefined where no call may be answered without being sent. */
   readonly repeats: Repeats | undefined
@@ -55,7 +53,6 @@ interface Draft {
 export class Preparing {
   private readonly settings: Settings
   private readonly endpoints = new WeakMap<Definition, OfEndpoint>()
-  private count = 0
   /** The base URL where it is always the same. */
   private readonly fixed: Target.Base | undefined
   private readonly cache: HttpCache.Service | undefined
@@ -90,12 +87,11 @@ export class Preparing {
     if (text !== undefined && added !== undefined) repeats.keep(text, added, prepared, context)
   }
 
-  /** A name for a call that is begun in an Operation, by which others find it early. */
-  nameOf(prepared: Prepare.Prepared): string | undefined {
+  /** Another name for a call that is begun in an Operation, by which others find it early. */
+  aliasOf(prepared: Prepare.Prepared): Alias | undefined {
     const [text, added] = this.namesOf(prepared)
-    return text === undefined || added === undefined
-      ? undefined
-      : name(this.ofEndpoint(prepared.definition), text, added)
+    if (text === undefined || added === undefined) return undefined
+    return { endpoint: this.ofEndpoint(prepared.definition), text: both(text, added) }
   }
 
   /** What the calls of an Operation share: nothing of an earlier epoch. */
@@ -123,7 +119,7 @@ export class Preparing {
     const text = isFound ? Naming.textOf(impl) : undefined
     const table = text === undefined || site === undefined ? undefined : this.busy(site.context)
     if (prepare === undefined && text !== undefined) {
-      const flight = table?.findByText(name(ofEndpoint, text, ""))
+      const flight = table?.findByAlias(ofEndpoint, text)
       if (flight !== undefined) return flight
     }
     const repeated = text === undefined ? undefined : ofEndpoint.repeats?.find(text)
@@ -159,7 +155,7 @@ export class Preparing {
     if (text === undefined || site === undefined || (table === undefined && repeated === undefined)) return undefined
     const added = Naming.added(described, given, this.settings.neutral)
     if (added === undefined) return undefined
-    const flight = table?.findByText(name(ofEndpoint, text, added))
+    const flight = table?.findByAlias(ofEndpoint, both(text, added))
     if (flight !== undefined) return flight
     // A hit has a span of its own where there is a tracer.
     const response = site.tracer === undefined ? repeated?.look(added, site.context) : undefined
@@ -177,7 +173,6 @@ export class Preparing {
     let known = this.endpoints.get(definition)
     if (known === undefined) {
       known = {
-        id: ++this.count,
         policy: Policy.resolve(definition, undefined, this.settings.policy),
         repeats: this.cache === undefined ? undefined : new Repeats(this.cache)
       }
@@ -187,8 +182,8 @@ export class Preparing {
   }
 }
 
-// A line break ends what would be sent: neither URLs nor JSON have one.
-const name = ({ id }: OfEndpoint, text: string, added: string): string => `${id} ${text}\n\n${added}`
+// Two line breaks end what would be sent: neither URLs nor JSON have one, and there is one between them.
+const both = (text: string, added: string): string => (added === "" ? text : `${text}\n\n${added}`)
 
 const entered = (table: Inflight<Settled>, operation: Operation.Service): Inflight<Settled> => {
   table.enter(operation[Operation.TypeId].epoch)
