@@ -282,7 +282,7 @@ export class Engine {
       callEnd: begun + limits.totalMillis,
       isTraced: false,
       remembered: (response) => (prepared.isPlain ? CacheLink.remembered(response, prepared.definition) : undefined),
-      site: { ...site, context: services }
+      site: site.within(services)
     }
     return { prepared, plan, begun, origin: originOf(prepared.request.url) }
   }

@@ -29,7 +29,7 @@ type Tried = Exit.Exit<Exchanged, Fault>
 /** Sends once. The callback may be called before this returns; the function returned stops down to the socket. */
 export const launch = (call: Call, resends: number, resume: (tried: Tried) => void): (() => void) => {
   const { plan, prepared } = call
-  const site = resends === 0 ? plan.site : { ...plan.site, context: Place.resent(plan.site.context, prepared, resends) }
+  const site = resends === 0 ? plan.site : plan.site.within(Place.resent(plan.site.context, prepared, resends))
   const traced = Tracing.begin(prepared, site, resends)
   if (traced === undefined) {
     const exchange = new Exchange(site === plan.site ? plan : { ...plan, site }, resume)

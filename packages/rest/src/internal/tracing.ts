@@ -54,7 +54,7 @@ export const begin = (prepared: Prepared, site: Run.Site, resends: number): Trac
   return {
     span,
     request: HttpClientRequest.setHeaders(request, propagate(span)),
-    site: { ...site, context: Context.add(site.context, Tracer.ParentSpan, span) }
+    site: site.within(Context.add(site.context, Tracer.ParentSpan, span))
   }
 }
 
