@@ -161,8 +161,18 @@ export class Engine {
     )
   }
 
-  /** Sends, retries, decodes and accounts for one call. */
+  /** A call, whose defects, too, are told to everyone who waits for it. */
   #perform(
+    prepared: Prepare.Prepared,
+    table: Inflight<Settled> | undefined,
+    site: Run.Site,
+    resume: (exit: Settled) => void
+  ): Settled | Leave {
+    return orDefect(() => this.#run(prepared, table, site, resume))
+  }
+
+  /** Sends, retries, decodes and accounts for one call. */
+  #run(
     prepared: Prepare.Prepared,
     table: Inflight<Settled> | undefined,
     site: Run.Site,
@@ -181,7 +191,11 @@ export class Engine {
       else resume(exit)
     }
     const onTried = (tried: Exit.Exit<Exchanged, Fault>): void => {
-      const started = Run.start(this.#finish(call, tried, table), call.plan.site, end)
+      const started = Run.start(
+        orDefect(() => this.#finish(call, tried, table)),
+        call.plan.site,
+        end
+      )
       if (Run.isLeave(started)) leave = started
       else end(started)
     }
@@ -358,6 +372,15 @@ const isPrepared = (ready: Ready): ready is Prepare.Prepared => !(ready instance
 
 /** A call that did not succeed cannot come this far. */
 const noAnswer = Effect.die(new Error("A failed call was settled as an answer."))
+
+/** What somebody else's function throws on the way, and nobody would catch here, is a defect of the call. */
+const orDefect = <A>(f: () => A): A | Exit.Exit<never> => {
+  try {
+    return f()
+  } catch (defect) {
+    return Exit.die(defect)
+  }
+}
 
 /** As with a load, it is a defect to call after the Operation's end. */
 const closed = ({ method, name, template }: Definition) =>

@@ -71,6 +71,15 @@ export class Preparing {
    * @param site where an answer may be taken from what is at hand and shared with others; without it the call is only prepared
    */
   prepare(impl: RequestImpl, options: Endpoint.Policy | undefined, site: Run.Site | undefined): Ready | Awaited {
+    try {
+      return this.begin(impl, options, site)
+    } catch (defect) {
+      // Schemas, keys and `prepare` are somebody else's functions: what they throw is a defect of the call.
+      return Exit.die(defect)
+    }
+  }
+
+  private begin(impl: RequestImpl, options: Endpoint.Policy | undefined, site: Run.Site | undefined): Ready | Awaited {
     if (this.fixed !== undefined) return this.prepareAt(impl, options, this.fixed, site)
     return Effect.flatMap(this.settings.base as Effect.Effect<string | URL, unknown>, (input) => {
       const ready = this.prepareAt(impl, options, Target.base(input), site)
