@@ -20,6 +20,7 @@ import type { Begun, GraphqlEffect } from "./GraphqlEffect.ts"
 import * as GraphqlRequest from "./GraphqlRequest.ts"
 import { onHangUp } from "./internal/hangUp.ts"
 import * as Policy from "./internal/policy.ts"
+import * as Wrap from "./internal/wrap.ts"
 
 /** The node request and response behind a context value. Enumerable, since Apollo Server copies context values. */
 const HttpId: unique symbol = Symbol.for("@wellspring/graphql/Apollo/http")
@@ -53,6 +54,7 @@ export const context =
  * a response cache that reads it, see the strictest of these and of yours.
  */
 export const plugin = <Services>(app: GraphqlEffect<Services>): ApolloServerPlugin<Context> => ({
+  serverWillStart: async ({ schema }) => Wrap.composites(schema, inherit),
   requestDidStart: async ({ contextValue, request }) => {
     const http = contextValue[HttpId]
     const operation = app.begin(
@@ -62,7 +64,6 @@ export const plugin = <Services>(app: GraphqlEffect<Services>): ApolloServerPlug
     if (http !== undefined) onHangUp(http.res, () => void operation.end())
     return {
       didEncounterErrors: async ({ errors }) => show(app, errors),
-      executionDidStart: async () => ({ willResolveField: ({ info }) => inherit(info) }),
       willSendResponse: async (requestContext) => {
         leave(operation, requestContext)
         await operation.end()
@@ -87,7 +88,11 @@ interface CacheControlInfo extends GraphQLResolveInfo {
 /** A year: what stands for "no opinion" among hints that combine by the least. */
 const noOpinion = 31_536_000
 
-/** Takes Apollo's default away from fields that no one hinted: it would make the whole response uncacheable. */
+/**
+ * Takes Apollo's default away from fields that no one hinted: it would make the
+ * whole response uncacheable. Asked by the fields that get that default, and not
+ * by a `willResolveField`, which every leaf would pay for.
+ */
 const inherit = (info: CacheControlInfo): void => {
   const { cacheControl } = info
   if (cacheControl !== undefined && cacheControl.cacheHint.maxAge === undefined) {

@@ -31,6 +31,7 @@ import type * as Application from "./internal/application.ts"
 import * as Policy from "./internal/policy.ts"
 import * as Response from "./internal/response.ts"
 import * as Run from "./internal/run.ts"
+import { Session } from "./internal/session.ts"
 import * as Wrap from "./internal/wrap.ts"
 import type { ResolverMap } from "./Resolver.ts"
 
@@ -199,7 +200,7 @@ export const fromSchema = <S>(options: { readonly schema: GraphQLSchema } & Opti
   const managed = runtime as ManagedRuntime.ManagedRuntime<never, unknown>
   const isDevelopment = options.development === true
   const application: Application.Application = { managed, perOperation, isDevelopment, base: undefined }
-  const begin = (request: GraphqlRequest["Type"]) => begun(new Run.Run(application, request))
+  const begin = (request: GraphqlRequest["Type"]) => begun(new Run.Run(new Session(application, request, undefined)))
   return {
     schema,
     runtime,
@@ -229,7 +230,7 @@ const begun = (run: Run.Run): Begun => ({
     const shown = errors.length > 0 ? { ...result, errors: Response.errors(run.application, errors) } : result
     return { result: Response.withDevelopment(run, shown, cacheControl), cacheControl }
   },
-  end: () => run.end()
+  end: () => run.session.end()
 })
 
 const executor =

@@ -10,7 +10,7 @@ const recorded = (batches: Array<string>, policy: Policy.Policy, wait: string) =
     policy,
     resolve: (ids: ReadonlyArray<string>) =>
       Effect.sync(() => {
-        batches.push(ids.join(","))
+        batches.push([...ids].sort().join(","))
         return ids
       })
   })

@@ -11,7 +11,6 @@ import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
-import * as Predicate from "effect/Predicate"
 
 export const TypeId: unique symbol = Symbol.for("@wellspring/source/Fiberless")
 export type TypeId = typeof TypeId
@@ -33,6 +32,38 @@ export interface Fiberless<out A, out E = never, out R = never> extends Effect.E
   readonly [TypeId]: Start<A, E, R>
 }
 
+/** How a {@link Joinable} is joined. */
+export const JoinId: unique symbol = Symbol.for("@wellspring/source/Fiberless/join")
+
+/** An answer on its way, the same object for everyone who waits for it. */
+export interface Pending<out A = unknown, out E = unknown> {
+  /** The answer, once readers have been told of it. */
+  readonly exit: Exit.Exit<A, E>
+  /** Takes a reader out of the wait. */
+  leave(reader: Reader): void
+}
+
+/** A caller that waits for many answers at once. It waits once for each, however often it joins. */
+export interface Reader {
+  /** Called when a pending answer that it joined is there. */
+  told(pending: Pending): void
+}
+
+/**
+ * A Fiberless Effect whose answer may be on its way for somebody else already.
+ *
+ * For an adapter with many calls in flight: it joins with one reader of its own
+ * and no callback for each call, and sees by the object it gets which of its
+ * calls wait for the same answer. `undefined` when the call has to be started
+ * in the ordinary way, as one has to that a resolver makes for its batch.
+ */
+export interface Joinable<out A, out E = never, in out R = never> {
+  readonly [JoinId]: (context: Context.Context<R>, reader: Reader) => Exit.Exit<A, E> | Pending<A, E> | undefined
+}
+
+/** Whether a Fiberless Effect can be joined. */
+export const isJoinable = (value: object): value is Joinable<unknown, unknown, never> => JoinId in value
+
 class FiberlessEffect<A, E, R> extends Effectable.Class<A, E, R> implements Fiberless<A, E, R> {
   readonly [TypeId]: Start<A, E, R>
   constructor(start: Start<A, E, R>) {
@@ -46,7 +77,7 @@ class FiberlessEffect<A, E, R> extends Effectable.Class<A, E, R> implements Fibe
 
 /** Whether a value is an Effect that can be answered without a fiber. */
 export const isFiberless = (value: unknown): value is Fiberless<unknown, unknown, never> =>
-  Predicate.hasProperty(value, TypeId)
+  (typeof value === "object" || typeof value === "function") && value !== null && TypeId in value
 
 /** An Effect from the callback form alone. */
 export const make = <A, E = never, R = never>(start: Start<A, E, R>): Fiberless<A, E, R> => new FiberlessEffect(start)

@@ -7,13 +7,16 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import type * as Fiberless from "./Fiberless.ts"
 import { Guest } from "./internal/guest.ts"
 import { isTraced } from "./internal/instruments.ts"
@@ -82,26 +85,84 @@ export interface Options {
 export const make = (options?: Options): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.withFiberRuntime((fiber) =>
     Effect.flatMap(Effect.scope, (scope) => {
-      const service = {} as { [TypeId]: State }
-      const services = new Map(fiber.currentContext.unsafeMap).set(operationKey, service)
-      const context = Context.unsafeMake<never>(services)
-      const runtime = Runtime.make({
-        context,
-        // Layers are built where interruption is off; what runs in the Operation must be open to it.
-        runtimeFlags: RuntimeFlags.enable(Runtime.defaultRuntimeFlags, RuntimeFlags.Interruption),
-        fiberRefs: fiber.getFiberRefs()
-      })
-      const state = new State({
-        runtime,
-        scope,
-        clock: Context.get(fiber.currentDefaultServices, Clock.Clock),
-        isTraced: fiber.getFiberRef(FiberRef.currentTracerEnabled) && isTraced(fiber.currentTracer, context),
-        schedule: options?.schedule ?? nextTurn
-      })
-      service[TypeId] = state
-      return Effect.as(Scope.addFinalizer(scope, state.close), service)
+      const settings = settingsOf(fiber.getFiberRefs(), Runtime.defaultRuntimeFlags, options)
+      const { operation } = begin(settings, fiber.currentContext, scope)
+      return Effect.as(Scope.addFinalizer(scope, operation[TypeId].close), operation)
     })
   )
+
+/** An Operation, with the runtime that has it among its services. */
+export interface Opened {
+  readonly operation: Service
+  readonly runtime: Runtime.Runtime<never>
+}
+
+/**
+ * Begins Operations outside Effect, for adapters: no fiber is started for one.
+ *
+ * Each has its own services and scope, and the fiber refs and flags of
+ * `runtime`. Whoever begins one ends it, with {@link end}: its scope does not.
+ */
+export const opener = (
+  { fiberRefs, runtimeFlags }: Runtime.Runtime<never>,
+  options?: Options
+): (<R>(context: Context.Context<R>, scope: Scope.Scope) => Opened) => {
+  const settings = settingsOf(fiberRefs, runtimeFlags, options)
+  return (context, scope) => begin(settings, context, scope)
+}
+
+/**
+ * Ends an Operation that {@link opener} began. All that can be done at once is
+ * done before it returns; the effect, an `Exit` where nothing is left to do,
+ * waits for the calls that were interrupted.
+ */
+export const end = (operation: Service): Effect.Effect<void> => operation[TypeId].end()
+
+/** What Operations begun in one place share. */
+interface Shared {
+  readonly fiberRefs: FiberRefs.FiberRefs
+  readonly runtimeFlags: RuntimeFlags.RuntimeFlags
+  readonly clock: Clock.Clock
+  /** `undefined` where tracing is off. */
+  readonly tracer: Tracer.Tracer | undefined
+  readonly schedule: NonNullable<Options["schedule"]>
+}
+
+const settingsOf = (
+  fiberRefs: FiberRefs.FiberRefs,
+  runtimeFlags: RuntimeFlags.RuntimeFlags,
+  options: Options | undefined
+): Shared => {
+  const services = FiberRefs.getOrDefault(fiberRefs, DefaultServices.currentServices)
+  return {
+    fiberRefs,
+    // Layers are built where interruption is off; what runs in the Operation must be open to it.
+    runtimeFlags: RuntimeFlags.enable(runtimeFlags, RuntimeFlags.Interruption),
+    clock: Context.get(services, Clock.Clock),
+    tracer: FiberRefs.getOrDefault(fiberRefs, FiberRef.currentTracerEnabled)
+      ? Context.get(services, Tracer.Tracer)
+      : undefined,
+    schedule: options?.schedule ?? nextTurn
+  }
+}
+
+const begin = (
+  { clock, fiberRefs, runtimeFlags, schedule, tracer }: Shared,
+  { unsafeMap }: Context.Context<never>,
+  scope: Scope.Scope
+): Opened => {
+  const operation = {} as { [TypeId]: State }
+  const context = Context.unsafeMake<never>(new Map(unsafeMap).set(operationKey, operation))
+  const runtime = Runtime.make({ context, runtimeFlags, fiberRefs })
+  operation[TypeId] = new State({
+    runtime,
+    scope,
+    clock,
+    isTraced: tracer !== undefined && isTraced(tracer, context),
+    schedule
+  })
+  return { operation, runtime }
+}
 
 /** Looked up when used, so that a test's fake timers are honoured. */
 const nextTurn = (task: () => void): void => {

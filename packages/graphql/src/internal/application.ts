@@ -34,14 +34,17 @@ interface Base {
   readonly lean: Lean.Lean
   readonly tracer: Tracer.Tracer
   readonly clock: Clock.Clock
+  readonly begin: Begin
 }
 
+type Begin = ReturnType<typeof Operation.opener>
+
 /** What an operation's fields run with. */
-export interface Opened {
-  readonly operation: Operation.Service
-  readonly runtime: Runtime.Runtime<never>
+export interface Opened extends Operation.Opened {
   /** Set when spans go somewhere: fields then have spans of their own. */
   readonly tracing: Tracing | undefined
+  /** Begins another Operation with the same services. */
+  readonly begin: Begin
 }
 
 export interface Tracing {
@@ -52,22 +55,25 @@ export interface Tracing {
 
 const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
-type Opening = Fiber.RuntimeFiber<Opened, unknown>
+export type Opening = Fiber.RuntimeFiber<Opened, unknown>
 
-/** Builds an operation's services in the scope that ends with it. */
+/** Builds an operation's services in the scope that ends with it: without a fiber where nothing asks for one. */
 export const open = (
   application: Application,
   request: GraphqlRequest["Type"],
   info: GraphQLResolveInfo,
   scope: Scope.Scope
-): Opening => {
-  const openIn = (base: Base) => openWith(application, base, request, info, scope)
-  if (application.base !== undefined) return openIn(application.base)
+): Opened | Opening => {
+  if (application.base !== undefined) return openWith(application, application.base, request, info, scope)
   const building = application.managed.runFork(baseOf(application))
   const built = building.unsafePoll()
-  return built !== null && Exit.isSuccess(built)
-    ? openIn(built.value)
-    : application.managed.runFork(Effect.flatMap(building, openIn))
+  if (built !== null && Exit.isSuccess(built)) return openWith(application, built.value, request, info, scope)
+  return application.managed.runFork(
+    Effect.flatMap(building, (base) => {
+      const opened = openWith(application, base, request, info, scope)
+      return "operation" in opened ? Effect.succeed(opened) : opened
+    })
+  )
 }
 
 const openWith = (
@@ -76,52 +82,53 @@ const openWith = (
   request: GraphqlRequest["Type"],
   info: GraphQLResolveInfo,
   scope: Scope.Scope
-): Opening => {
-  const context = base.context.pipe(
-    Context.add(GraphqlRequest, request),
-    Context.add(Scope.Scope, scope)
-  ) as Context.Context<never>
+): Opened | Opening => {
+  const context = Context.unsafeMake<never>(
+    new Map<string, unknown>(base.context.unsafeMap).set(GraphqlRequest.key, request).set(Scope.Scope.key, scope)
+  )
   const caller = TraceParent.parse(request.header("traceparent"))
   const { perOperation } = application
-  const isPlain = perOperation === undefined && base.tracer === defaultTracer && Option.isNone(caller)
-  return fork(
-    base,
-    context,
-    isPlain ? begin(base, context, undefined) : traced(base, context, info, caller, perOperation)
+  if (perOperation === undefined && base.tracer === defaultTracer && Option.isNone(caller)) {
+    return begin(base.begin, context, scope, undefined)
+  }
+  return Runtime.runFork(
+    Lean.withContext(base.lean, context),
+    traced(base, context, info, caller, perOperation) as Effect.Effect<Opened, unknown>,
+    { scheduler: Lean.scheduler }
   )
 }
 
 /** The same services with an Operation of its own: for an event of a subscription. */
-export const openEvent = (application: Application, subscription: Opened, scope: Scope.Scope): Opening => {
-  const context = Context.add(subscription.runtime.context, Scope.Scope, scope) as Context.Context<never>
-  return application.base === undefined
-    ? application.managed.runFork(Effect.die("An event came before its subscription was open."))
-    : fork(application.base, context, begin(application.base, context, subscription.tracing))
-}
-
-const fork = (base: Base, context: Context.Context<never>, effect: Effect.Effect<Opened, unknown>): Opening =>
-  Runtime.runFork(Lean.withContext(base.lean, context), effect, { scheduler: Lean.scheduler })
+export const openEvent = (subscription: Opened, scope: Scope.Scope): Opened =>
+  begin(
+    subscription.begin,
+    Context.add(subscription.runtime.context, Scope.Scope, scope) as Context.Context<never>,
+    scope,
+    subscription.tracing
+  )
 
 const baseOf = (application: Application): Effect.Effect<Base> =>
   Effect.gen(function* () {
     const runtime = yield* Effect.runtime<never>()
     const tracer = yield* Effect.tracer
     const clock = yield* Effect.clock
-    const base: Base = { context: runtime.context, lean: Lean.from(runtime), tracer, clock }
+    const lean = Lean.from(runtime)
+    const begin = Operation.opener(Lean.withContext(lean, runtime.context))
+    const base: Base = { context: runtime.context, lean, tracer, clock, begin }
     application.base = base
     return base
   })
 
-/** Begins the Operation. To be run with `context`, which has the scope. */
-const begin = (base: Base, context: Context.Context<never>, tracing: Tracing | undefined): Effect.Effect<Opened> =>
-  Effect.map(Operation.make() as Effect.Effect<Operation.Service>, (operation) => ({
-    operation,
-    runtime: Lean.withContext(
-      base.lean,
-      Context.add(context, Operation.Operation, operation) as Context.Context<never>
-    ),
-    tracing
-  }))
+/** Begins the Operation, whose services have its scope. */
+const begin = (
+  begin: Begin,
+  context: Context.Context<never>,
+  scope: Scope.Scope,
+  tracing: Tracing | undefined
+): Opened => {
+  const { operation, runtime } = begin(context, scope)
+  return { operation, runtime, tracing, begin }
+}
 
 /** The whole way, with a span and the operation's own services. */
 const traced = (
@@ -130,12 +137,19 @@ const traced = (
   info: GraphQLResolveInfo,
   caller: Option.Option<Tracer.ExternalSpan>,
   perOperation: PerOperation | undefined
-): Effect.Effect<Opened, unknown> =>
+): Effect.Effect<Opened, unknown, Scope.Scope> =>
   Effect.gen(function* () {
-    const tracing = yield* trace(base, info, caller) as Effect.Effect<Tracing | undefined>
+    const scope = yield* Effect.scope
+    const tracing = yield* trace(base, info, caller)
     const spanned = tracing === undefined ? requested : Context.add(requested, Tracer.ParentSpan, tracing.parent)
     const context = yield* provide(perOperation, spanned as Context.Context<never>)
-    return yield* Effect.mapInputContext(begin(base, context, tracing), (_: Context.Context<never>) => context)
+    const opened = begin(base.begin, context, scope, tracing)
+    // It ends before the services that it was built with.
+    yield* Scope.addFinalizer(
+      scope,
+      Effect.suspend(() => Operation.end(opened.operation))
+    )
+    return opened
   })
 
 const provide = (
@@ -178,18 +192,4 @@ const trace = (
     }
   })
   return Effect.map(span, (parent) => ({ tracer, clock, parent }))
-}
-
-/** A span for one field, under the operation's. A batch links to it, and so to the field's path. */
-export const fieldSpan = (tracing: Tracing, name: string, path: string): Tracer.Span => {
-  const span = tracing.tracer.span(
-    name,
-    Option.some(tracing.parent),
-    Context.empty(),
-    [],
-    tracing.clock.unsafeCurrentTimeNanos(),
-    "internal"
-  )
-  span.attribute("graphql.field.path", path)
-  return span
 }

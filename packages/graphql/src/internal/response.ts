@@ -8,8 +8,16 @@ import type { Run } from "./run.ts"
 import * as Shown from "./shown.ts"
 
 /** Errors as clients may see them. */
-export const errors = (application: Application, errors: ReadonlyArray<GraphQLError>): ReadonlyArray<GraphQLError> =>
-  errors.map((error) => Shown.finished(error, (effect) => void application.managed.runFork(effect)))
+export const errors = (application: Application, errors: ReadonlyArray<GraphQLError>): ReadonlyArray<GraphQLError> => {
+  const extensions = new Set<unknown>()
+  return errors.map((error) => {
+    const shown = Shown.finished(error, (effect) => void application.managed.runFork(effect))
+    // Fields that waited for one answer failed with one error: what a server adds to one must not be on the others.
+    if (extensions.has(shown.extensions)) return Shown.copy(shown)
+    extensions.add(shown.extensions)
+    return shown
+  })
+}
 
 /** Nothing of this may be kept. */
 const uncacheable = (): Policy => {

@@ -1,29 +1,28 @@
 /**
- * One GraphQL operation as it runs: its services, its Operation, its fibers.
- *
- * Opened by the first field that needs it, so that a query of plain values
- * costs nothing; ended once, with the response or with the client's leaving.
+ * One GraphQL operation, or one event of a subscription, as it runs: what its
+ * resolvers return becomes what graphql-js takes.
  */
 import { Fiberless, Operation } from "@wellspring/source"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Request from "effect/Request"
 import * as Runtime from "effect/Runtime"
-import * as Scope from "effect/Scope"
-import * as Tracer from "effect/Tracer"
-import { type GraphQLResolveInfo, responsePathAsArray } from "graphql"
-import type { GraphqlRequest } from "../GraphqlRequest.ts"
+import type { GraphQLResolveInfo } from "graphql"
 import { Accounting, count } from "./accounting.ts"
-import * as Application from "./application.ts"
+import { isEffect, isOption, isThenable, unwrapOption } from "./answer.ts"
+import type { Application, Opened } from "./application.ts"
 import type { Field } from "./field.ts"
+import { FieldSpan } from "./fieldSpan.ts"
+import { Joints } from "./joints.ts"
 import * as Lean from "./lean.ts"
+import type { Session } from "./session.ts"
 import * as Shown from "./shown.ts"
 import * as View from "./view.ts"
+import type { Wait } from "./waits.ts"
 
 /** Where a context value keeps its run. Enumerable there, since servers copy context values. */
 export const RunId: unique symbol = Symbol.for("@wellspring/graphql/Run")
@@ -44,60 +43,37 @@ export const runOf = (contextValue: unknown, info: GraphQLResolveInfo): Run | un
     ? info.rootValue.run
     : (contextValue as { readonly [RunId]?: Run } | null | undefined)?.[RunId]
 
-type State =
-  | { readonly _tag: "Idle" }
-  | { readonly _tag: "Opening"; readonly opened: Promise<unknown> }
-  | { readonly _tag: "Open"; readonly opened: Application.Opened }
-  | { readonly _tag: "Failed"; readonly cause: Cause.Cause<unknown> }
-  | { readonly _tag: "Ended" }
-
-const nothing = (): void => {}
-
-const idle: State = { _tag: "Idle" }
-const ended: State = { _tag: "Ended" }
-
 type Answer = Exit.Exit<unknown, unknown>
 
 export class Run {
-  readonly application: Application.Application
-  readonly request: GraphqlRequest["Type"]
+  readonly application: Application
   readonly accounting: Accounting
-  private readonly parent: Run | undefined
-  private state: State = idle
-  private lastOpened: Application.Opened | undefined
-  private scope: Scope.CloseableScope | undefined
-  /** What to do for each field still waiting, when the run ends before its answer. */
-  private readonly waiting = new Set<() => void>()
-  private runners = 0
-  private releaseBusy = nothing
+  readonly session: Session
+  private reader: Joints | undefined = undefined
 
-  constructor(application: Application.Application, request: GraphqlRequest["Type"], parent?: Run) {
-    this.application = application
-    this.request = request
-    this.parent = parent
-    this.accounting = new Accounting(application.isDevelopment)
+  constructor(session: Session) {
+    this.application = session.application
+    this.accounting = new Accounting(this.application.isDevelopment)
+    this.session = session
   }
 
-  /** A run of its own for one event of a subscription, with the subscription's services. */
+  /** A run of its own for one event of a subscription. */
   child(): Run {
-    return new Run(this.application, this.request, this)
+    return new Run(this.session.child())
   }
 
-  /** The Operation, once a field has needed it. Its account stays readable after the end. */
+  /** The Operation, once a field has needed it. */
   get operation(): Operation.Service | undefined {
-    return this.lastOpened?.operation
+    return this.session.opened?.operation
   }
-
-  // Fields
 
   /** What a resolver returned, as graphql-js takes it: a value when it is at hand, else a Promise. */
   settle(answer: unknown, info: GraphQLResolveInfo, field: Field): unknown {
     this.accounting.began(info, field)
-    if (typeof answer !== "object" || answer === null) return this.value(answer, info, field)
     if (isEffect(answer)) return this.effect(answer, info, field)
     if (!isThenable(answer)) return this.value(answer, info, field)
     this.accounting.unaccounted(info, field)
-    const done = this.running()
+    const done = this.session.running()
     return answer.then(
       (value) => {
         done()
@@ -112,17 +88,12 @@ export class Run {
 
   /** Turns whatever a resolver threw into what the client may see, and throws that. */
   throw(thrown: unknown, info: GraphQLResolveInfo): never {
-    throw Shown.fromThrown(thrown, info, this.report)
+    throw Shown.fromThrown(thrown, info, this.session.report)
   }
 
   /** What the client may see of a failure; the rest goes to the log. */
   shown(cause: Cause.Cause<unknown>, info: GraphQLResolveInfo): unknown {
-    return Shown.fromCause(cause, info, this.report)
-  }
-
-  /** Forgets what was read, before and after a mutation's field. */
-  beginEpoch(): void {
-    if (this.state._tag === "Open") Operation.beginEpoch(this.state.opened.operation)
+    return Shown.fromCause(cause, info, this.session.report)
   }
 
   /** A value at the root may come from anywhere; further down it comes from its parent. */
@@ -134,8 +105,8 @@ export class Run {
   private effect(effect: Effect.Effect<unknown, unknown>, info: GraphQLResolveInfo, field: Field): unknown {
     const isFiberless = Fiberless.isFiberless(effect)
     if (!isFiberless && Exit.isExit(effect)) return this.value(this.unwrap(effect, info), info, field)
-    if (!isFiberless && Option.isOption(effect)) return this.value(Option.getOrNull(effect), info, field)
-    const state = this.state._tag === "Idle" ? this.open(info) : this.state
+    if (!isFiberless && isOption(effect)) return this.value(Option.getOrNull(effect), info, field)
+    const state = this.session.enter(info)
     switch (state._tag) {
       case "Open":
         count(this.accounting.effects, field)
@@ -145,208 +116,148 @@ export class Run {
       case "Opening":
         return state.opened.then(() => this.effect(effect, info, field))
       case "Failed":
-        throw Shown.fromCause(state.cause, info, this.report)
+        throw Shown.fromCause(state.cause, info, this.session.report)
       default:
         throw Shown.cancelled(info)
     }
   }
 
-  /**
-   * Notes a resolver that runs and may load more keys, until what it returns is
-   * called. A fiber's first load ends it: from then on it waits like any other.
-   */
-  private running(): () => void {
-    if (this.runners++ === 0) this.holdBusy()
-    let isRunning = true
-    return () => {
-      if (!isRunning) return
-      isRunning = false
-      if (--this.runners > 0) return
-      this.releaseBusy()
-      this.releaseBusy = nothing
-    }
-  }
-
-  private holdBusy(): void {
-    if (this.state._tag === "Open") this.releaseBusy = Operation.busy(this.state.opened.operation)
-  }
-
-  /** Asks by callback: no fiber is started for it here. It reports what it reads to the Operation by itself. */
+  /** Asks without a fiber of its own. What is asked reports what it reads to the Operation by itself. */
   private start(
     effect: Fiberless.Fiberless<unknown, unknown>,
-    { runtime, tracing }: Application.Opened,
+    { runtime, tracing }: Opened,
     info: GraphQLResolveInfo,
     field: Field
   ): unknown {
     this.accounting.used(info, field)
     if (this.accounting.calls !== undefined && !Request.isRequest(effect)) count(this.accounting.calls, field)
-    const span = tracing === undefined ? undefined : begin(tracing, info, field)
-    let resume: (exit: Answer) => void = () => {}
-    const started = effect[Fiberless.TypeId](within(runtime.context, span), (exit) => resume(exit))
-    if (typeof started !== "function") {
-      finish(tracing, span, started)
-      return this.unwrap(started, info)
+    const span = tracing === undefined ? undefined : new FieldSpan(tracing, info, field)
+    const context = span === undefined ? runtime.context : span.within(runtime.context)
+    if (Fiberless.isJoinable(effect)) {
+      const { joints } = this
+      const joined = effect[Fiberless.JoinId](context, joints)
+      if (joined !== undefined) {
+        return "_tag" in joined ? this.ended(joined, info, span) : joints.wait(joined, info, field, span)
+      }
     }
+    return this.call(effect, context, info, span)
+  }
+
+  /** Waits by callback. */
+  private call(
+    effect: Fiberless.Fiberless<unknown, unknown>,
+    context: Context.Context<never>,
+    info: GraphQLResolveInfo,
+    span: FieldSpan | undefined
+  ): unknown {
+    let waiting: Waiting | undefined
+    const started = effect[Fiberless.TypeId](context, (exit) => waiting?.answered(exit))
+    if (typeof started !== "function") return this.ended(started, info, span)
     return new Promise((resolve, reject) => {
-      const leave = () => {
-        started()
-        reject(Shown.cancelled(info))
-      }
-      this.waiting.add(leave)
-      resume = (exit) => {
-        this.waiting.delete(leave)
-        finish(tracing, span, exit)
-        this.complete(exit, resolve, reject, info)
-      }
+      waiting = new Waiting(this, info, span, started, resolve, reject)
+      this.session.waits.add(waiting)
     })
   }
 
   private fork(
     effect: Effect.Effect<unknown, unknown>,
-    { operation, runtime, tracing }: Application.Opened,
+    { operation, runtime, tracing }: Opened,
     info: GraphQLResolveInfo,
     field: Field
   ): unknown {
-    const span = tracing === undefined ? undefined : begin(tracing, info, field)
-    const running = this.running()
+    const span = tracing === undefined ? undefined : new FieldSpan(tracing, info, field)
+    const running = this.session.running()
     const view = View.make(operation, running)
-    const context = Context.add(within(runtime.context, span), Operation.Operation, view) as Context.Context<never>
+    const outer = span === undefined ? runtime.context : span.within(runtime.context)
+    const context = Context.add(outer, Operation.Operation, view) as Context.Context<never>
     const { fiberRefs, runtimeFlags } = runtime
     const fiber = Runtime.runFork(Runtime.make({ context, fiberRefs, runtimeFlags }), effect, {
       scheduler: Lean.scheduler
     })
     const settled = (exit: Answer) => {
-      finish(tracing, span, exit)
+      running()
+      span?.end(exit)
       if (!view.isUsed) return this.accounting.unaccounted(info, field)
       this.accounting.used(info, field)
       count(this.accounting.calls, field)
     }
     const exit = fiber.unsafePoll()
     if (exit !== null) {
-      running()
       settled(exit)
       return this.unwrap(exit, info)
     }
     return new Promise((resolve, reject) => {
-      const interrupt = () => fiber.unsafeInterruptAsFork(FiberId.none)
-      this.waiting.add(interrupt)
+      const forget = this.session.waits.on(() => fiber.unsafeInterruptAsFork(FiberId.none))
       fiber.addObserver((exit) => {
-        this.waiting.delete(interrupt)
-        running()
+        forget()
         settled(exit)
-        this.complete(exit, resolve, reject, info)
+        if (Exit.isSuccess(exit)) resolve(unwrapOption(exit.value))
+        else reject(this.shown(exit.cause, info))
       })
     })
   }
 
-  private complete(
-    exit: Answer,
-    resolve: (value: unknown) => void,
-    reject: (error: unknown) => void,
-    info: GraphQLResolveInfo
-  ): void {
-    if (Exit.isSuccess(exit)) resolve(unwrapOption(exit.value))
-    else reject(this.shown(exit.cause, info))
+  /** Waits for the keys of sources, on behalf of all fields. */
+  private get joints(): Joints {
+    if (this.reader === undefined) {
+      this.reader = new Joints((cause, info) => this.shown(cause, info))
+      this.session.waits.add(this.reader)
+    }
+    return this.reader
+  }
+
+  private ended(exit: Answer, info: GraphQLResolveInfo, span: FieldSpan | undefined): unknown {
+    span?.end(exit)
+    return this.unwrap(exit, info)
   }
 
   private unwrap(exit: Answer, info: GraphQLResolveInfo): unknown {
     if (Exit.isSuccess(exit)) return unwrapOption(exit.value)
     throw this.shown(exit.cause, info)
   }
-
-  /** Runs an effect that no one waits for, with the application's loggers. */
-  readonly report = (effect: Effect.Effect<void>): void => {
-    if (this.lastOpened !== undefined) Runtime.runFork(this.lastOpened.runtime, effect)
-    else this.application.managed.runFork(effect)
-  }
-
-  // From opening to end
-
-  /** Builds what this operation needs; at once when nothing of it has to wait. */
-  private open(info: GraphQLResolveInfo): State {
-    const { parent } = this
-    if (parent === undefined)
-      return this.opening((scope) => Application.open(this.application, this.request, info, scope))
-    const state = parent.state._tag === "Idle" ? parent.open(info) : parent.state
-    switch (state._tag) {
-      case "Open":
-        return this.opening((scope) => Application.openEvent(this.application, state.opened, scope))
-      case "Opening":
-        return this.wait(state.opened.then(() => this.state._tag === "Opening" && this.open(info)))
-      default:
-        this.state = state
-        return state
-    }
-  }
-
-  private opening(fork: (scope: Scope.Scope) => Fiber.RuntimeFiber<Application.Opened, unknown>): State {
-    const scope = Effect.runSync(Scope.make())
-    this.scope = scope
-    const fiber = fork(scope)
-    const exit = fiber.unsafePoll()
-    if (exit !== null) return this.opened(exit)
-    return this.wait(
-      new Promise<void>((resolve) => {
-        const interrupt = () => fiber.unsafeInterruptAsFork(FiberId.none)
-        this.waiting.add(interrupt)
-        fiber.addObserver((exit) => {
-          this.waiting.delete(interrupt)
-          this.opened(exit)
-          resolve()
-        })
-      })
-    )
-  }
-
-  private wait(opened: Promise<unknown>): State {
-    this.state = { _tag: "Opening", opened }
-    return this.state
-  }
-
-  private opened(exit: Exit.Exit<Application.Opened, unknown>): State {
-    if (this.state._tag === "Ended") return this.state
-    if (Exit.isSuccess(exit)) this.lastOpened = exit.value
-    this.state = Exit.isSuccess(exit) ? { _tag: "Open", opened: exit.value } : { _tag: "Failed", cause: exit.cause }
-    if (this.runners > 0) this.holdBusy()
-    return this.state
-  }
-
-  /** Registers what to stop when the run ends; the function it returns takes that back. */
-  onEnd(stop: () => void): () => void {
-    this.waiting.add(stop)
-    return () => this.waiting.delete(stop)
-  }
-
-  /**
-   * Ends the run: whatever is still waiting is interrupted, then its scope is
-   * closed. Resolves when that is done. A second call finds nothing left to do.
-   */
-  end(): Promise<void> {
-    if (this.state._tag === "Ended") return Promise.resolve()
-    this.state = ended
-    for (const stop of [...this.waiting]) stop()
-    this.waiting.clear()
-    if (this.scope === undefined) return Promise.resolve()
-    const runtime = this.lastOpened?.runtime ?? Runtime.defaultRuntime
-    const fiber = Runtime.runFork(runtime, Scope.close(this.scope, Exit.void), { scheduler: Lean.scheduler })
-    if (fiber.unsafePoll() !== null) return Promise.resolve()
-    return new Promise((resolve) => fiber.addObserver(() => resolve()))
-  }
 }
 
-const unwrapOption = (value: unknown): unknown => (Option.isOption(value) ? Option.getOrNull(value) : value)
+const interrupted = Exit.interrupt(FiberId.none)
 
-/** An Effect of a resolver: whatever it needs, the compiler has seen to. */
-const isEffect = (value: unknown): value is Effect.Effect<unknown, unknown> => Effect.isEffect(value)
+/** A field that waits for its answer by callback. */
+class Waiting implements Wait {
+  at = 0
+  private readonly run: Run
+  private readonly info: GraphQLResolveInfo
+  private readonly span: FieldSpan | undefined
+  private readonly leave: Fiberless.Leave
+  private readonly resolve: (value: unknown) => void
+  private readonly reject: (error: unknown) => void
 
-const isThenable = (value: object): value is PromiseLike<unknown> => "then" in value && typeof value.then === "function"
+  constructor(
+    run: Run,
+    info: GraphQLResolveInfo,
+    span: FieldSpan | undefined,
+    leave: Fiberless.Leave,
+    resolve: (value: unknown) => void,
+    reject: (error: unknown) => void
+  ) {
+    this.run = run
+    this.info = info
+    this.span = span
+    this.leave = leave
+    this.resolve = resolve
+    this.reject = reject
+  }
 
-const begin = (tracing: Application.Tracing, info: GraphQLResolveInfo, field: Field): Tracer.Span =>
-  Application.fieldSpan(tracing, field.coordinate, responsePathAsArray(info.path).join("."))
+  stop(): void {
+    this.leave()
+    this.settle(interrupted)
+  }
 
-const finish = (tracing: Application.Tracing | undefined, span: Tracer.Span | undefined, exit: Answer): void => {
-  if (tracing !== undefined) span?.end(tracing.clock.unsafeCurrentTimeNanos(), exit)
+  answered(exit: Answer): void {
+    this.run.session.waits.remove(this)
+    this.settle(exit)
+  }
+
+  private settle(exit: Answer): void {
+    this.span?.end(exit)
+    if (Exit.isSuccess(exit)) this.resolve(unwrapOption(exit.value))
+    else this.reject(this.run.shown(exit.cause, this.info))
+  }
 }
-
-const within = (context: Context.Context<never>, span: Tracer.Span | undefined): Context.Context<never> =>
-  span === undefined ? context : (Context.add(context, Tracer.ParentSpan, span) as Context.Context<never>)

@@ -75,6 +75,20 @@ export const fromCause = (cause: Cause.Cause<unknown>, info: GraphQLResolveInfo,
 export const fromThrown = (thrown: unknown, info: GraphQLResolveInfo, report: Report): GraphQLError =>
   thrown instanceof GraphQLError ? ofGraphQLError(thrown, info) : fromCause(PublicError.causeOf(thrown), info, report)
 
+/** The same error with extensions of its own. */
+export const copy = (error: GraphQLError): GraphQLError => {
+  const {
+    extensions,
+    message,
+    nodes = null,
+    originalError = null,
+    path = null,
+    positions = null,
+    source = null
+  } = error
+  return new GraphQLError(message, { nodes, source, positions, path, originalError, extensions: { ...extensions } })
+}
+
 /** What graphql-js says of a null where none may be: names of the schema and nothing else. */
 const nonNull = /^Cannot return null for non-nullable field [_A-Za-z][\w.]*\.$/
 

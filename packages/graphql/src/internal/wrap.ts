@@ -18,7 +18,9 @@ import {
   type GraphQLResolveInfo,
   type GraphQLSchema,
   type GraphQLTypeResolver,
+  getNamedType,
   isAbstractType,
+  isCompositeType,
   isObjectType
 } from "graphql"
 import * as Field from "./field.ts"
@@ -51,6 +53,29 @@ export const schema = (schema: GraphQLSchema): GraphQLSchema => {
     Reference.wrap(type, (resolve) => reference(resolve, type))
   }
   return schema
+}
+
+const announced = new WeakMap<object, WeakSet<Announce>>()
+
+type Announce = (info: GraphQLResolveInfo) => void
+
+/** Calls a function before each field at the root, and each that returns objects. Once, however often it is asked to. */
+export const composites = (schema: GraphQLSchema, announce: Announce): void => {
+  const known = announced.get(schema) ?? new WeakSet()
+  if (known.has(announce)) return
+  announced.set(schema, known.add(announce))
+  const roots = new Set([schema.getQueryType(), schema.getMutationType()])
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (!isObjectType(type) || type.name.startsWith("__")) continue
+    for (const field of Object.values(type.getFields())) {
+      if (!roots.has(type) && !isCompositeType(getNamedType(field.type))) continue
+      const resolve = field.resolve ?? defaultFieldResolver
+      field.resolve = mark((parent, args, contextValue, info) => {
+        announce(info)
+        return resolve(parent, args, contextValue, info)
+      })
+    }
+  }
 }
 
 /** Tells members of a union or interface apart as graphql-js does, then by the tag of a tagged class. */
@@ -120,14 +145,14 @@ const mutationResolver =
   (resolve: Resolve): Resolve =>
   (parent, args, contextValue, info) => {
     const run = runOf(contextValue, info)
-    run?.beginEpoch()
+    run?.session.beginEpoch()
     const answer = resolve(parent, args, contextValue, info)
     if (!(answer instanceof Promise)) {
-      run?.beginEpoch()
+      run?.session.beginEpoch()
       return answer
     }
     return answer.then((value) => {
-      run?.beginEpoch()
+      run?.session.beginEpoch()
       return value
     })
   }
@@ -176,13 +201,13 @@ const iterate = (run: Run, stream: AsyncIterable<unknown>): AsyncIterableIterato
     // An iterator of a Stream leaves whoever waits for its next element waiting.
     answer(done)
     await source.return?.()
-    await event?.end()
-    await run.end()
+    await event?.session.end()
+    await run.session.end()
     return done
   }
-  const forget = run.onEnd(() => void stop())
+  const forget = run.session.waits.on(() => void stop())
   const next = async (): Promise<IteratorResult<unknown>> => {
-    await event?.end()
+    await event?.session.end()
     event = undefined
     const next = await source.next().catch(async (error: unknown) => {
       await stop()

@@ -1,14 +1,15 @@
 /** One key, wanted or remembered. */
 import * as Exit from "effect/Exit"
+import type { Pending, Reader } from "../Fiberless.ts"
 import type { Batch } from "./batch.ts"
 import type { Answer, Resume } from "./definition.ts"
 
-/** A caller that waits for many entries, and reads them for itself. */
-export interface Reader {
-  readonly told: (entry: Entry) => void
-}
-
 export type Waiter = Resume | Reader
+
+/** A few are looked through; more are looked up. */
+type Waiters = Waiter | Array<Waiter> | Set<Waiter>
+
+const few = 16
 
 /** What is in an entry's place for an answer. */
 const pending = 0
@@ -19,13 +20,13 @@ const exit = 2
  * A key in a batch, with those who wait for it; after the answer, what is
  * remembered of it.
  *
- * There is one for every key of every batch, so it is small: one caller needs
+ * There is one for every key of every batch, so it is small: a few callers need
  * no set, and a value no `Exit` until somebody asks for one.
  */
-export class Entry {
+export class Entry implements Pending {
   private phase: typeof pending | typeof value | typeof exit = pending
   private answer: unknown = undefined
-  private waiters: Waiter | Set<Waiter> | undefined
+  private waiters: Waiters | undefined
   readonly id: unknown
   key: unknown
   /**
@@ -58,6 +59,11 @@ export class Entry {
     return this.answer as Answer
   }
 
+  /** The same for one caller, with nothing kept of it. */
+  private get copy(): Answer {
+    return this.phase === value ? Exit.succeed(this.answer) : (this.answer as Answer)
+  }
+
   /** Whether it was answered with a failure or a defect. */
   get hasFailed(): boolean {
     return this.phase === exit && Exit.isFailure(this.answer as Answer)
@@ -74,15 +80,25 @@ export class Entry {
   join(waiter: Waiter): void {
     const { waiters } = this
     if (waiters === undefined) this.waiters = waiter
-    else if (waiters instanceof Set) waiters.add(waiter)
-    else if (waiters !== waiter) this.waiters = new Set([waiters, waiter])
+    else if (Array.isArray(waiters)) {
+      if (waiters.includes(waiter)) return
+      if (waiters.length === few) this.waiters = new Set(waiters).add(waiter)
+      else waiters.push(waiter)
+    } else if (waiters instanceof Set) waiters.add(waiter)
+    else if (waiters !== waiter) this.waiters = [waiters, waiter]
   }
 
   /** Takes a caller out. An entry that nobody wants any more leaves its batch. */
   leave(waiter: Waiter): void {
-    if (this.waiters === waiter) this.waiters = undefined
-    else if (this.waiters instanceof Set && this.waiters.delete(waiter)) {
-      if (this.waiters.size === 0) this.waiters = undefined
+    const { waiters } = this
+    if (waiters === waiter) this.waiters = undefined
+    else if (Array.isArray(waiters)) {
+      const at = waiters.indexOf(waiter)
+      if (at === -1) return
+      waiters.splice(at, 1)
+      if (waiters.length === 0) this.waiters = undefined
+    } else if (waiters instanceof Set && waiters.delete(waiter)) {
+      if (waiters.size === 0) this.waiters = undefined
     } else return
     if (this.waiters === undefined) this.batch?.abandon(this)
   }
@@ -113,16 +129,20 @@ export class Entry {
     if (this.batch?.selection === undefined) this.batch = undefined
   }
 
-  private tellAll(waiters: Waiter | Set<Waiter>): void {
-    if (typeof waiters === "function" || !(waiters instanceof Set)) this.tell(waiters)
-    else for (const waiter of waiters) this.tell(waiter)
+  private tellAll(waiters: Waiters): void {
+    if (!Array.isArray(waiters) && !(waiters instanceof Set)) this.tell(waiters)
+    else {
+      // Callbacks take an `Exit`: one is made for all of them.
+      const { exit } = this
+      for (const waiter of waiters) this.tell(waiter, exit)
+    }
   }
 
   /** A caller that throws must not keep the others from their answers: it is reported as what it is, uncaught. */
-  private tell(waiter: Waiter): void {
+  private tell(waiter: Waiter, shared?: Answer): void {
     try {
-      if (typeof waiter !== "function") waiter.told(this)
-      else waiter(this.phase === value ? Exit.succeed(this.answer) : (this.answer as Answer))
+      if (typeof waiter === "function") waiter(shared ?? this.copy)
+      else waiter.told(this)
     } catch (error) {
       queueMicrotask(() => {
         throw error

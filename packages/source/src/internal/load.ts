@@ -58,6 +58,23 @@ export const begin = (
   }
 }
 
+/** The same for a caller that waits for many keys. */
+const join = (
+  target: Target,
+  context: Context.Context<never>,
+  key: unknown,
+  reader: Fiberless.Reader
+): Answer | Entry | undefined => {
+  try {
+    const state = stateOf(context)
+    const caller = state.caller(context)
+    if (caller.batch !== undefined && !caller.batch.isOver) return undefined
+    return state.lane(target.definition, target.group, target.groupId, caller).load(caller, key, target.ask, reader)
+  } catch (defect) {
+    return Exit.die(defect)
+  }
+}
+
 // Closures are made apart from the path of every load, whose variables they would otherwise move to the heap.
 
 const leaving =
@@ -141,6 +158,10 @@ export class Load {
 
   [Fiberless.TypeId](context: Context.Context<never>, resume: Resume): Answer | Fiberless.Leave {
     return begin(this.target, context, this.key, resume)
+  }
+
+  [Fiberless.JoinId](context: Context.Context<never>, reader: Fiberless.Reader): Answer | Entry | undefined {
+    return join(this.target, context, this.key, reader)
   }
 
   commit(): Effect.Effect<unknown, unknown, unknown> {

@@ -4,7 +4,7 @@ import * as Exit from "effect/Exit"
 import * as Fiberless from "../Fiberless.ts"
 import type { Batch } from "./batch.ts"
 import type { Answer, Ask } from "./definition.ts"
-import { Entry, type Reader } from "./entry.ts"
+import { Entry } from "./entry.ts"
 import type { Lane } from "./lane.ts"
 import { callerOf, type Target } from "./load.ts"
 import type { Caller } from "./state.ts"
@@ -36,7 +36,7 @@ export const gather = <A>(
   })
 
 /** One caller that waits for many entries, and reads them all at the end. */
-class Many<A> implements Reader {
+class Many<A> implements Fiberless.Reader {
   private slots: Array<Slot> = []
   /** The entries waited for, once there is a chance that two positions have the same. */
   private distinct: Set<Entry> | undefined = undefined

@@ -2,6 +2,7 @@
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as MutableHashMap from "effect/MutableHashMap"
@@ -32,11 +33,31 @@ export class Place {
   lanes = new Map<Definition, Lane>()
   /** The lane asked for last, which is often the next. */
   last: Lane | undefined = undefined
-  groups = new Map<Definition, Table<Lane>>()
-  readonly services: ReadonlyMap<string, unknown>
+  groups: Map<Definition, Table<Lane>> | undefined = undefined
+  /** All that its first caller had, what comes and goes included. */
+  readonly given: ReadonlyMap<string, unknown>
+  private lasting: ReadonlyMap<string, unknown> | undefined = undefined
 
-  constructor(services: ReadonlyMap<string, unknown>) {
-    this.services = services
+  constructor(given: ReadonlyMap<string, unknown>) {
+    this.given = given
+  }
+
+  /** What its callers have in common. Put together when somebody asks, which is rare. */
+  get services(): ReadonlyMap<string, unknown> {
+    this.lasting ??= new Map([...this.given].filter(([key]) => !passing.has(key)))
+    return this.lasting
+  }
+
+  /** Whether these are the very same services. */
+  isOf(context: ReadonlyMap<string, unknown>): boolean {
+    const { services } = this
+    let left = services.size
+    for (const [key, service] of context) {
+      if (passing.has(key)) continue
+      if (!services.has(key) || services.get(key) !== service) return false
+      left--
+    }
+    return left === 0
   }
 }
 
@@ -78,7 +99,7 @@ export class State {
   readonly settings: Settings
   readonly guests: Guests = new Set()
   private readonly inFlight = new Set<Batch>()
-  private readonly background = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
+  private background: Set<Fiber.RuntimeFiber<unknown, unknown>> | undefined = undefined
   private calls = 0
   private readonly outcomes: Record<Outcome, number> = {
     hit: 0,
@@ -88,15 +109,18 @@ export class State {
     collapsed: 0,
     bypass: 0
   }
-  private readonly slots = new Map<object, unknown>()
-  private lastContext: Context.Context<never> | undefined
-  private lastCaller: Caller | undefined
-  private callers = new WeakMap<Context.Context<never>, Caller>()
-  private readonly places = new Map<string, Place>()
+  private slots: Map<object, unknown> | undefined = undefined
+  private lastContext: Context.Context<never> | undefined = undefined
+  private lastCaller: Caller | undefined = undefined
+  private callers: WeakMap<Context.Context<never>, Caller> | undefined = undefined
+  /** The services of the first caller: nearly always those of every caller. */
+  private firstPlace: Place | undefined = undefined
+  /** All places by the numbers of their services, once there is a second. */
+  private places: Map<string, Place> | undefined = undefined
   /** A number for each service seen, the same for equal ones. */
   private readonly numbers = MutableHashMap.empty<unknown, number>()
   /** The lanes of sources that have their services from elsewhere. */
-  private readonly closedPlace = new Place(new Map())
+  private closedPlace: Place | undefined = undefined
 
   constructor(settings: Settings) {
     this.settings = settings
@@ -110,15 +134,17 @@ export class State {
   /** Who has these services. Nearly always the caller before. */
   caller(context: Context.Context<never>): Caller {
     if (context === this.lastContext && this.lastCaller !== undefined) return this.lastCaller
-    let caller = this.callers.get(context)
+    let caller = this.callers?.get(context)
     if (caller === undefined) {
       const { unsafeMap } = context
-      caller = {
-        place: this.placeOf(unsafeMap),
-        batch: unsafeMap.get(batchKey),
-        span: unsafeMap.get(Tracer.ParentSpan.key)
+      const batch: Batch | undefined = unsafeMap.get(batchKey)
+      caller = { place: this.placeOf(unsafeMap, batch), batch, span: unsafeMap.get(Tracer.ParentSpan.key) }
+      // The first context is remembered as the last one; a table is for those who come back in turns.
+      if (this.lastContext !== undefined) {
+        this.callers ??= new WeakMap()
+        this.callers.set(context, caller)
+        if (this.lastCaller !== undefined) this.callers.set(this.lastContext, this.lastCaller)
       }
-      this.callers.set(context, caller)
     }
     this.lastContext = context
     this.lastCaller = caller
@@ -126,21 +152,26 @@ export class State {
   }
 
   /** Services are the same when they are one object, or equal where they say what equal means. */
-  private placeOf(context: ReadonlyMap<string, unknown>): Place {
-    const services = new Map<string, unknown>()
-    const marks: Array<string> = []
-    for (const [key, service] of context) {
-      if (passing.has(key)) continue
-      services.set(key, service)
-      marks.push(`${key} ${this.numberOf(service)}`)
+  private placeOf(context: ReadonlyMap<string, unknown>, batch: Batch | undefined): Place {
+    if (batch !== undefined && batch.lane.state === this && batch.lane.place.isOf(context)) return batch.lane.place
+    const first = this.firstPlace
+    if (first === undefined) {
+      this.firstPlace = new Place(context)
+      return this.firstPlace
     }
-    const name = marks.sort().join()
-    let place = this.places.get(name)
-    if (place === undefined) {
-      place = new Place(services)
-      this.places.set(name, place)
-    }
-    return place
+    if (first.isOf(context)) return first
+    this.places ??= new Map([[this.nameOf(first), first]])
+    const place = new Place(context)
+    const name = this.nameOf(place)
+    const known = this.places.get(name)
+    if (known === undefined) this.places.set(name, place)
+    return known ?? place
+  }
+
+  private nameOf({ services }: Place): string {
+    return Array.from(services, ([key, service]) => `${key} ${this.numberOf(service)}`)
+      .sort()
+      .join()
   }
 
   private numberOf(service: unknown): number {
@@ -152,7 +183,7 @@ export class State {
   }
 
   lane(definition: Definition, group: unknown, groupId: unknown, caller: Caller): Lane {
-    const place = definition.closed === undefined ? caller.place : this.closedPlace
+    const place = definition.closed === undefined ? caller.place : this.placeApart()
     if (definition.group === undefined) {
       if (place.last?.definition === definition) return place.last
       let lane = place.lanes.get(definition)
@@ -163,6 +194,7 @@ export class State {
       place.last = lane
       return lane
     }
+    place.groups ??= new Map()
     let lanes = place.groups.get(definition)
     if (lanes === undefined) {
       lanes = definition.group.table<Lane>()
@@ -177,23 +209,30 @@ export class State {
 
   /** The lanes of every group of a source that the caller can reach. */
   lanes(definition: Definition, caller: Caller): Iterable<Lane> {
-    const place = definition.closed === undefined ? caller.place : this.closedPlace
-    return place.groups.get(definition)?.values() ?? []
+    const place = definition.closed === undefined ? caller.place : this.placeApart()
+    return place.groups?.get(definition)?.values() ?? []
+  }
+
+  private placeApart(): Place {
+    this.closedPlace ??= new Place(new Map())
+    return this.closedPlace
   }
 
   /** Forgets what is remembered and what is under way: calls go on for those who wait for them. */
   newEpoch(): void {
     this.epoch++
     this.epochBegan = BoundedMemo.next()
-    for (const place of [...this.places.values(), this.closedPlace]) {
-      for (const lane of place.lanes.values()) lane.definition.instruments.tally(lane.tally)
-      for (const lanes of place.groups.values()) {
-        for (const lane of lanes.values()) lane.definition.instruments.tally(lane.tally)
-      }
+    for (const place of this.allPlaces()) {
+      tally(place)
       place.last = undefined
       place.lanes = new Map()
-      place.groups = new Map()
+      place.groups = undefined
     }
+  }
+
+  private allPlaces(): ReadonlyArray<Place> {
+    const places = this.places === undefined ? [this.firstPlace] : [...this.places.values()]
+    return [...places, this.closedPlace].filter((place) => place !== undefined)
   }
 
   // Batches
@@ -202,16 +241,18 @@ export class State {
   runtimeFor(batch: Batch, place: Place, definition: Definition): Runtime.Runtime<never> {
     const { runtime, scope } = this.settings
     const own = runtime.context.unsafeMap
-    const services = new Map<string, unknown>(definition.closed?.unsafeMap ?? place.services)
+    const services = new Map<string, unknown>(definition.closed?.unsafeMap ?? place.given)
     services.set(operationKey, { [OperationTypeId]: this, [ReporterId]: batch })
     services.set(Scope.Scope.key, scope)
     services.set(batchKey, batch)
     const span = own.get(Tracer.ParentSpan.key)
     if (span === undefined) services.delete(Tracer.ParentSpan.key)
     else services.set(Tracer.ParentSpan.key, span)
-    const context = Context.unsafeMake<never>(services)
-    if (definition.closed === undefined) this.callers.set(context, { place, batch, span })
-    return Runtime.make({ context, runtimeFlags: runtime.runtimeFlags, fiberRefs: runtime.fiberRefs })
+    return Runtime.make({
+      context: Context.unsafeMake<never>(services),
+      runtimeFlags: runtime.runtimeFlags,
+      fiberRefs: runtime.fiberRefs
+    })
   }
 
   started(batch: Batch): void {
@@ -236,37 +277,54 @@ export class State {
 
   /** Lets a fiber finish what nobody waits for; the end of the Operation waits for it. */
   inBackground(fiber: Fiber.RuntimeFiber<unknown, unknown>): void {
-    this.background.add(fiber)
-    fiber.addObserver(() => this.background.delete(fiber))
+    const background = this.background ?? new Set()
+    this.background = background
+    background.add(fiber)
+    fiber.addObserver(() => background.delete(fiber))
   }
 
   /** Ends everything under way. Afterwards nobody waits and nothing is kept. */
   get close(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      this.isClosed = true
-      this.dispatcher.close()
-      for (const batch of this.queued) batch.drop()
-      const running = [...this.inFlight].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
-      return Effect.zipRight(
-        Fiber.interruptAllAs(running, FiberId.none),
-        Effect.suspend(() => {
-          // Resolvers have ended, and with them what they waited for; this is for everyone else.
-          for (const guest of [...this.guests]) guest.stop()
-          return Effect.zipRight(
-            Fiber.awaitAll(this.background),
-            Effect.sync(() => this.release())
-          )
-        })
-      )
-    })
+    return Effect.suspend(() => this.end())
+  }
+
+  /** The same, begun at once; what it returns waits for whatever takes time to end. */
+  end(): Effect.Effect<void> {
+    this.isClosed = true
+    this.dispatcher.close()
+    for (const batch of this.queued) batch.drop()
+    if (this.inFlight.size === 0 && this.background === undefined) {
+      this.stopGuests()
+      this.release()
+      return Exit.void
+    }
+    const running = [...this.inFlight].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
+    return Effect.zipRight(
+      Fiber.interruptAllAs(running, FiberId.none),
+      Effect.suspend(() => {
+        this.stopGuests()
+        return Effect.zipRight(
+          Fiber.awaitAll(this.background ?? []),
+          Effect.sync(() => this.release())
+        )
+      })
+    )
+  }
+
+  /** Resolvers have ended, and with them what they waited for; this is for everyone else. */
+  private stopGuests(): void {
+    if (this.guests.size > 0) for (const guest of [...this.guests]) guest.stop()
   }
 
   private release(): void {
-    this.newEpoch()
-    this.slots.clear()
-    this.places.clear()
+    for (const place of this.allPlaces()) tally(place)
+    this.epoch++
+    this.firstPlace = undefined
+    this.places = undefined
+    this.closedPlace = undefined
+    this.slots = undefined
     MutableHashMap.clear(this.numbers)
-    this.callers = new WeakMap()
+    this.callers = undefined
     this.lastContext = undefined
     this.lastCaller = undefined
   }
@@ -274,13 +332,15 @@ export class State {
   // For the rooms above
 
   findSlot<A>(key: object): A | undefined {
-    return this.slots.get(key) as A | undefined
+    return this.slots?.get(key) as A | undefined
   }
 
   slot<A>(key: object, make: () => A): A {
-    if (this.slots.has(key)) return this.slots.get(key) as A
+    if (this.slots?.has(key) === true) return this.slots.get(key) as A
     const made = make()
-    if (!this.isClosed) this.slots.set(key, made)
+    if (this.isClosed) return made
+    this.slots ??= new Map()
+    this.slots.set(key, made)
     return made
   }
 
@@ -302,4 +362,11 @@ export class State {
     const { batches, calls, hits, joins, keys, loads, outcomes } = this
     return { loads, batches, keys, hits, joins, calls, outcomes: { ...outcomes } }
   }
+}
+
+/** Moves what the lanes of a place have counted to where all sources count. */
+const tally = ({ groups, lanes }: Place): void => {
+  for (const lane of lanes.values()) lane.definition.instruments.tally(lane.tally)
+  if (groups === undefined) return
+  for (const lanes of groups.values()) for (const lane of lanes.values()) lane.definition.instruments.tally(lane.tally)
 }
