@@ -66,3 +66,16 @@ export class Flight<A> {
     this.onEnd()
   }
 }
+
+/** Flights by what is asked for. */
+export interface Flights<A> {
+  readonly flights: Map<string, Flight<A>>
+}
+
+/** Ends joining flights that began before an invalidation: what they bring may be older than it. */
+export const detach = <A>({ flights }: Flights<A>, concerns: (key: string) => boolean): void => {
+  for (const key of flights.keys()) if (concerns(key)) flights.delete(key)
+}
+
+export const detachUrl = <A>(engine: Flights<A>, url: string): void =>
+  detach(engine, (key) => key === url || key.startsWith(`${url}\n`))
