@@ -40,10 +40,10 @@ export const replace = (
   stored: Stored.Stored,
   guard: Guard
 ): void =>
-  slots.change(place, stored.scope, guard, (slot) => [
-    ...slot.filter((other) => !Stored.isSame(other, previous)),
-    stored
-  ])
+  slots.change(place, stored.scope, guard, (slot) => {
+    const others = slot.filter((other) => !Stored.isSame(other, previous))
+    return others.length === 0 ? [stored] : others.concat(stored)
+  })
 
 export const insert = (engine: Engine, { head, place, policy }: Ask, stored: Stored.Stored, guard: Guard): void =>
   engine.slots.change(place, stored.scope, guard, (slot) =>
