@@ -10,12 +10,11 @@ import type * as Plan from "../Plan.ts"
 import * as Reuse from "../Reuse.ts"
 import * as Selection from "../Selection.ts"
 import * as Validation from "../Validation.ts"
-import type { Answering, Ask } from "./ask.ts"
-import type { Leave } from "./begin.ts"
-import { andThen } from "./begin.ts"
+import type { Answering, Ask, Coming, Receive } from "./ask.ts"
+import { after } from "./begin.ts"
 import { call } from "./calling.ts"
-import type { Engine } from "./errand.ts"
-import { answer, nobodyWaits, now, release } from "./errand.ts"
+import type { Engine, Errand } from "./errand.ts"
+import { now, release } from "./errand.ts"
 import * as Reply from "./reply.ts"
 import type { CacheResponse } from "./response.ts"
 import { flightKey, lead, share } from "./sharing.ts"
@@ -28,26 +27,41 @@ export { detach, detachUrl } from "./flights.ts"
 export { isUnderWay } from "./sharing.ts"
 
 /** Answers a request, from the store or from the origin. */
-export const answering = (engine: Engine, ask: Ask, joins = 0): Answering => {
+export const answering =
+  (engine: Engine, ask: Ask): Answering =>
+  (resume) =>
+    begin(engine, ask, 0, resume)
+
+/** @param joins how often it has waited in vain for somebody else's answer */
+const begin = (engine: Engine, ask: Ask, joins: number, resume: Receive): Coming => {
   const { plan } = ask
   switch (plan._tag) {
     case "Unavailable":
-      return answer(Reply.gatewayTimeout(ask, { outcome: "miss" }))
+      return Exit.succeed(Reply.gatewayTimeout(ask, { outcome: "miss" }))
     case "Forward":
-      return call(engine, {
-        ask,
-        question: Validation.plain,
-        asked: [],
-        reason: plan.reason,
-        selected: undefined,
-        land: nobodyWaits
-      })
-    case "Lookup":
-      return andThen(engine.slots.read(ask.place), (exit) =>
-        found(engine, ask, plan, Exit.isSuccess(exit) ? exit.value : [], joins)
+      return call(engine, errand(ask, Validation.plain, nothing, plan.reason, undefined), resume)
+    case "Lookup": {
+      const { slots } = engine
+      if (slots.store.direct !== undefined) {
+        return found(engine, ask, plan, slots.peek(ask.place) ?? nothing, joins, resume)
+      }
+      return after(slots.read(ask.place), resume, (exit, resume) =>
+        found(engine, ask, plan, Exit.isSuccess(exit) ? exit.value : nothing, joins, resume)
       )
+    }
   }
 }
+
+const nothing: Slot = []
+
+/** What is to be asked of the origin; nobody waits for it yet. */
+const errand = (
+  ask: Ask,
+  question: Validation.Question,
+  asked: Errand["asked"],
+  reason: Errand["reason"],
+  selected: Errand["selected"]
+): Errand => ({ ask, question, asked, reason, selected, flight: undefined, lease: undefined })
 
 /** The response if it is at hand, and asks nothing of the origin. */
 export const peek = (engine: Engine, ask: Ask): CacheResponse | undefined => {
@@ -60,51 +74,44 @@ export const peek = (engine: Engine, ask: Ask): CacheResponse | undefined => {
   return selected !== undefined && reuse._tag === "Hit" ? Reply.fromStored(ask, selected, at, Reply.hit) : undefined
 }
 
-const found = (engine: Engine, ask: Ask, plan: Plan.Lookup, slot: Slot, joins: number): Answering => {
+const found = (engine: Engine, ask: Ask, plan: Plan.Lookup, slot: Slot, joins: number, resume: Receive): Coming => {
   const at = now(engine)
   const selected = Selection.select(ask.policy, plan, ask.head.headers, slot)
   const reuse = Reuse.decide(ask.policy, plan, selected, slot.length, at)
   if (selected !== undefined) {
     switch (reuse._tag) {
       case "Hit":
-        return answer(Reply.fromStored(ask, selected, at, Reply.hit))
+        return Exit.succeed(Reply.fromStored(ask, selected, at, Reply.hit))
       case "Stale":
         if (reuse.revalidate) revalidateBehind(engine, ask, selected)
-        return answer(Reply.fromStored(ask, selected, at, Reply.stale))
+        return Exit.succeed(Reply.fromStored(ask, selected, at, Reply.stale))
       case "Validate": {
-        const question: Validation.Question = { _tag: "Validate", entries: [selected] }
-        const errand = { ask, question, asked: [selected], reason: reuse.reason, selected, land: nobodyWaits }
-        return share(engine, errand, joins, answering)
+        const asked = [selected]
+        const question: Validation.Question = { _tag: "Validate", entries: asked }
+        return share(engine, errand(ask, question, asked, reuse.reason, selected), joins, begin, resume)
       }
       case "Complete": {
         const question: Validation.Question = { _tag: "Complete", entry: selected, range: reuse.range }
-        return call(engine, { ask, question, asked: [], reason: "partial", selected, land: nobodyWaits })
+        return call(engine, errand(ask, question, nothing, "partial", selected), resume)
       }
     }
   }
-  if (reuse._tag === "Unavailable") return answer(Reply.gatewayTimeout(ask, { outcome: "miss" }))
-  const asked = selected === undefined ? Selection.candidates(plan, slot) : []
+  if (reuse._tag === "Unavailable") return Exit.succeed(Reply.gatewayTimeout(ask, { outcome: "miss" }))
+  const asked = selected === undefined && slot.length > 0 ? Selection.candidates(plan, slot) : nothing
   const question: Validation.Question = asked.length > 0 ? { _tag: "Validate", entries: asked } : Validation.plain
   const reason = reuse._tag === "Miss" ? reuse.reason : "miss"
-  return share(engine, { ask, question, asked, reason, selected, land: nobodyWaits }, joins, answering)
+  return share(engine, errand(ask, question, asked, reason, selected), joins, begin, resume)
 }
 
 /** One revalidation at a time behind the answers that are stale meanwhile. */
 const revalidateBehind = (engine: Engine, ask: Ask, selected: Stored.Stored): void => {
   const key = flightKey(ask)
   if (engine.flights.has(key)) return
-  const behind = ask.behind()
-  const question: Validation.Question = Stored.hasValidator(selected)
-    ? { _tag: "Validate", entries: [selected] }
-    : Validation.plain
-  const asked = question._tag === "Validate" ? [selected] : []
-  let done: Leave = nobodyWaits
-  const begun = lead(
-    engine,
-    { ask: behind, question, asked, reason: "stale", selected, land: nobodyWaits },
-    key
-  )((exit) => {
-    done()
+  const asked = Stored.hasValidator(selected) ? [selected] : nothing
+  const question: Validation.Question = asked.length > 0 ? { _tag: "Validate", entries: asked } : Validation.plain
+  let done: (() => void) | undefined
+  const begun = lead(engine, errand(ask.behind(), question, asked, "stale", selected), key, (exit) => {
+    done?.()
     if (Exit.isSuccess(exit)) release(engine, exit.value)
   })
   if (typeof begun === "function") done = engine.background.track(begun)

@@ -4,13 +4,13 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type * as Store from "@wellspring/cache-store/Store"
 import type * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import type * as Freshness from "../Freshness.ts"
 import type * as Message from "../Message.ts"
 import type * as Plan from "../Plan.ts"
 import type * as Reuse from "../Reuse.ts"
 import type * as Validation from "../Validation.ts"
-import type { Answering, Ask, Failure } from "./ask.ts"
+import type { Ask, Failure } from "./ask.ts"
 import type { Background } from "./background.ts"
 import type { Flight } from "./flights.ts"
 import * as Intake from "./intake.ts"
@@ -53,10 +53,10 @@ export interface Errand {
   readonly reason: Plan.ForwardReason
   /** The stored entry that might have answered. */
   readonly selected: Stored.Stored | undefined
-  /** Tells those who wait for the same. */
-  readonly land: (landing: Landing) => void
+  /** Those who wait for the same. */
+  readonly flight: Flight<Landing> | undefined
   /** What keeps other processes from making the same call. */
-  readonly lease?: Store.Granted | undefined
+  readonly lease: Store.Granted | undefined
 }
 
 /** What the origin answered, and when. */
@@ -67,14 +67,19 @@ export interface Arrival {
   readonly guard: Guard
 }
 
-export const nobodyWaits = () => {}
-
-export const answer =
-  (response: CacheResponse): Answering =>
-  () =>
-    Exit.succeed(response)
-
 export const now = (engine: Engine): number => engine.clock.unsafeCurrentTimeMillis()
+
+/** Tells those who wait, and gives the lease back; what is stored gives it back as it is written. */
+export const land = (engine: Engine, { flight, lease }: Errand, landing: Landing): void => {
+  if (lease !== undefined && landing._tag !== "Landed") giveBack(engine, lease)
+  if (flight === undefined) return
+  if (landing._tag === "Alone") engine.unshareable.add(flight.key, now(engine))
+  else if (landing._tag === "Landed") engine.unshareable.remove(flight.key)
+  flight.land(landing)
+}
+
+export const giveBack = ({ background, slots }: Engine, lease: Store.Granted): void =>
+  background.finish(slots.store.release(lease))
 
 /** Lets go of a response nobody is there to take. */
 export const release = ({ background }: Engine, { source }: CacheResponse): void => {

@@ -6,11 +6,11 @@ import type * as Message from "../Message.ts"
 import * as Selection from "../Selection.ts"
 import * as Storing from "../Storing.ts"
 import * as Vary from "../Vary.ts"
-import type { Answering, Ask } from "./ask.ts"
-import { andThen, run } from "./begin.ts"
+import type { Ask, Coming, Failure, Receive } from "./ask.ts"
+import { after, run } from "./begin.ts"
 import * as Body from "./body.ts"
 import type { Arrival, Engine, Errand } from "./errand.ts"
-import { alone, answer } from "./errand.ts"
+import { alone, land } from "./errand.ts"
 import * as Intake from "./intake.ts"
 import { bytesOf } from "./origin.ts"
 import * as Parts from "./parts.ts"
@@ -57,64 +57,85 @@ export const completed = (
   arrival: Arrival,
   entry: Entry.Entry,
   selected: Stored.Stored,
-  again: () => Answering
-): Answering => {
+  again: () => Coming,
+  resume: Receive
+): Coming => {
   const { ask } = errand
   const { guard, response, times } = arrival
-  return andThen(run(bytesOf(response), ask.runtime), (exit) => {
+  return after(run(bytesOf(response), ask.runtime), resume, (exit) => {
     if (Exit.isFailure(exit)) return failed(engine, errand, exit)
     const part = Stored.make(entry, Body.fromBytes(exit.value), selected.tags)
     const whole = Parts.join(selected, part, { sameForSure: true })
     if (whole === undefined || whole.range !== undefined) return again()
     if (Body.length(whole.body) <= engine.maxEntryBytes) replace(engine, ask, selected, whole, guard)
     const course: Reply.Course = { outcome: "miss", fwd: "partial", fwdStatus: 206, stored: true }
-    return answer(Reply.fromStored(ask, whole, times.responseTime, course))
+    return Exit.succeed(Reply.fromStored(ask, whole, times.responseTime, course))
   })
 }
 
-/** A response that is stored as it passes. */
-export const kept = (engine: Engine, errand: Errand, arrival: Arrival, entry: Entry.Entry): Answering => {
+/** A response that is to be stored: when its body has come, if that is soon, or as it passes. */
+export const kept = (engine: Engine, errand: Errand, arrival: Arrival, entry: Entry.Entry, resume: Receive): Coming => {
   const { ask, reason } = errand
-  const { guard, head, response, times } = arrival
-  const at = times.responseTime
-  const tags = engine.tagsOf(ask, head)
-  const keep = (body: Body.Body | undefined, complete: boolean): Stored.Stored | undefined => {
-    const settled = body === undefined ? undefined : Storing.settle(ask.policy, entry, Body.length(body), complete)
-    if (body === undefined || settled === undefined) {
-      errand.land(alone)
-      return undefined
-    }
-    const stored = Stored.make(settled, body, tags)
-    insert(engine, ask, stored, guard)
-    errand.land({ _tag: "Landed", stored })
-    return stored
+  const { head, response, times } = arrival
+  const declared = declaredLength(head)
+  if (declared > engine.maxEntryBytes) {
+    land(engine, errand, alone)
+    return Exit.succeed(Reply.passed(ask, head, response, times.responseTime, { outcome: "miss", fwd: reason }))
   }
-  let passing: CacheResponse | undefined
-  const taking = Intake.take(
-    {
-      response,
-      declared: declaredLength(head),
-      maxBytes: engine.maxEntryBytes,
-      runtime: ask.runtime,
-      background: engine.background
-    },
-    (body, complete) => {
-      const stored = keep(body, complete)
-      if (passing !== undefined) passing.stored = stored
-    }
+  const whole = Intake.whole(response, declared)
+  if (whole === undefined) return Exit.succeed(recorded(engine, errand, arrival, entry))
+  return after(run(whole, ask.runtime), resume, (exit) => arrived(engine, errand, arrival, entry, exit))
+}
+
+const arrived = (
+  engine: Engine,
+  errand: Errand,
+  arrival: Arrival,
+  entry: Entry.Entry,
+  exit: Exit.Exit<Uint8Array, Intake.Failure>
+): Exit.Exit<CacheResponse, Failure> => {
+  if (Exit.isFailure(exit)) return failed(engine, errand, exit)
+  const body = Body.fromBytes(exit.value)
+  const stored = keep(engine, errand, arrival, entry, body, true)
+  const course: Reply.Course = { outcome: "miss", fwd: errand.reason, stored: stored !== undefined }
+  const { head, times } = arrival
+  return Exit.succeed(
+    Reply.fromOrigin(errand.ask, head, { _tag: "Held", body }, times.responseTime, course, entry, stored)
   )
-  return andThen(taking, (exit) => {
-    if (Exit.isFailure(exit)) return failed(engine, errand, exit)
-    const source = exit.value
-    if (source._tag === "Below") {
-      errand.land(alone)
-      return answer(Reply.passed(ask, head, response, at, { outcome: "miss", fwd: reason }))
-    }
-    const stored = source._tag === "Held" ? keep(source.body, true) : undefined
-    const isStored = source._tag === "Passing" || stored !== undefined
-    passing = Reply.fromOrigin(ask, head, source, at, { outcome: "miss", fwd: reason, stored: isStored }, entry, stored)
-    return answer(passing)
+}
+
+const recorded = (engine: Engine, errand: Errand, arrival: Arrival, entry: Entry.Entry): CacheResponse => {
+  const { ask, reason } = errand
+  const { head, response, times } = arrival
+  let passing: CacheResponse | undefined
+  const source = Intake.passing(response, engine.maxEntryBytes, engine.background, (body, complete) => {
+    const stored = keep(engine, errand, arrival, entry, body, complete)
+    if (passing !== undefined) passing.stored = stored
   })
+  const course: Reply.Course = { outcome: "miss", fwd: reason, stored: true }
+  passing = Reply.fromOrigin(ask, head, source, times.responseTime, course, entry)
+  return passing
+}
+
+/** Stores what has come of a body, if it is worth it, and tells those who wait. */
+const keep = (
+  engine: Engine,
+  errand: Errand,
+  { guard, head }: Arrival,
+  entry: Entry.Entry,
+  body: Body.Body | undefined,
+  complete: boolean
+): Stored.Stored | undefined => {
+  const { ask } = errand
+  const settled = body === undefined ? undefined : Storing.settle(ask.policy, entry, Body.length(body), complete)
+  if (body === undefined || settled === undefined) {
+    land(engine, errand, alone)
+    return undefined
+  }
+  const stored = Stored.make(settled, body, engine.tagsOf(ask, head))
+  insert(engine, ask, stored, guard)
+  land(engine, errand, { _tag: "Landed", stored })
+  return stored
 }
 
 /** The length of the body as we get it; negative when the head does not say. */

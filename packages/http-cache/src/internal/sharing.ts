@@ -9,17 +9,17 @@ import * as Exit from "effect/Exit"
 import * as CacheControl from "../CacheControl.ts"
 import * as Reuse from "../Reuse.ts"
 import * as Selection from "../Selection.ts"
-import type { Answering, Ask, Failure } from "./ask.ts"
-import type { Begun, Resume, Work } from "./begin.ts"
-import { andThen, fiberless, run } from "./begin.ts"
+import * as Vary from "../Vary.ts"
+import type { Ask, Coming, Receive } from "./ask.ts"
+import type { Leave } from "./begin.ts"
+import { after, fiberless, run } from "./begin.ts"
 import { call } from "./calling.ts"
 import type { Engine, Errand, Landing } from "./errand.ts"
-import { alone, answer, nobodyWaits, now, release } from "./errand.ts"
+import { alone, giveBack, land, now, release } from "./errand.ts"
 import * as Fleet from "./fleet.ts"
-import { Flight } from "./flights.ts"
+import { Flight, type Waiter } from "./flights.ts"
 import { recover } from "./recovering.ts"
 import * as Reply from "./reply.ts"
-import type { CacheResponse } from "./response.ts"
 import type * as Stored from "./stored.ts"
 import type { Slot } from "./stored.ts"
 
@@ -41,68 +41,51 @@ export const flightKey = ({ place }: Ask): string => place.own ?? place.shared ?
 export const isUnderWay = (engine: Engine, ask: Ask): boolean => engine.flights.has(flightKey(ask))
 
 /** The way of a request once more, for whom what was waited for does not do. */
-type Again = (engine: Engine, ask: Ask, joins: number) => Answering
+type Again = (engine: Engine, ask: Ask, joins: number, resume: Receive) => Coming
 
 /** Calls the origin, together with everybody who wants the same at this time. */
-export const share = (engine: Engine, errand: Errand, joins: number, again: Again): Answering => {
+export const share = (engine: Engine, errand: Errand, joins: number, again: Again, resume: Receive): Coming => {
   const { ask } = errand
-  if (engine.collapseFor === undefined || !isShareable(ask) || joins >= mostJoins) return call(engine, errand)
+  if (engine.collapseFor === undefined || !isShareable(ask) || joins >= mostJoins) return call(engine, errand, resume)
   const key = flightKey(ask)
-  if (engine.unshareable.has(key, now(engine))) return call(engine, errand)
+  if (engine.unshareable.has(key, now(engine))) return call(engine, errand, resume)
   const flight = engine.flights.get(key)
   return flight === undefined
-    ? lead(engine, errand, key)
-    : follow(engine, errand, flight, engine.collapseFor, joins, again)
+    ? lead(engine, errand, key, resume)
+    : follow(engine, errand, flight, engine.collapseFor, joins, again, resume)
 }
-export const lead =
-  (engine: Engine, errand: Errand, key: string): Answering =>
-  (resume) => {
-    const flight = new Flight<Landing>(() => {
-      if (engine.flights.get(key) === flight) engine.flights.delete(key)
-    })
-    engine.flights.set(key, flight)
-    const land = (landing: Landing) => {
-      if (landing._tag === "Alone") engine.unshareable.add(key, now(engine))
-      else if (landing._tag === "Landed") engine.unshareable.remove(key)
-      flight.land(landing)
-    }
-    let left = false
-    const leave = flight.join(nobodyWaits)
-    const calling =
-      engine.slots.store.direct === undefined ? inTurn(engine, errand, key, land) : call(engine, { ...errand, land })
-    const begun = guarded(
-      calling,
-      (exit) => {
-        if (!left) resume(exit)
-        else if (Exit.isSuccess(exit)) release(engine, exit.value)
-      },
-      land
-    )
-    if (typeof begun !== "function") return begun
-    flight.calls(begun)
-    return () => {
-      left = true
-      if (flight.hasEnded) begun()
-      else leave()
-    }
+
+/** Begins a flight. Who leads it may leave; it then goes on for the others. */
+export const lead = (engine: Engine, alone: Errand, key: string, resume: Receive): Coming => {
+  const flight = new Flight<Landing>(engine.flights, key)
+  const errand: Errand = { ...alone, flight }
+  let left = false
+  const begun = guarded(engine, errand, (exit) => {
+    if (!left) resume(exit)
+    else if (Exit.isSuccess(exit)) release(engine, exit.value)
+  })
+  if (typeof begun !== "function") return begun
+  flight.calls(begun)
+  return () => {
+    if (left) return
+    left = true
+    if (flight.hasEnded) begun()
+    else flight.leave()
   }
+}
 
 /** Begins a call; a defect on the way lands its flight, so that nobody waits for it. */
-const guarded = (
-  calling: Answering,
-  resume: Resume<CacheResponse, Failure>,
-  land: (landing: Landing) => void
-): Begun<CacheResponse, Failure> => {
+const guarded = (engine: Engine, errand: Errand, resume: Receive): Coming => {
   try {
-    return calling(resume)
+    return engine.slots.store.direct === undefined ? inTurn(engine, errand, resume) : call(engine, errand, resume)
   } catch (defect) {
-    land(alone)
+    land(engine, errand, alone)
     return Exit.die(defect)
   }
 }
 
 /** Calls the origin when no other process does; otherwise takes what that one brings. */
-const inTurn = (engine: Engine, errand: Errand, key: string, land: (landing: Landing) => void): Answering => {
+const inTurn = (engine: Engine, errand: Errand, resume: Receive): Coming => {
   const { ask } = errand
   const { background, slots } = engine
   const { store } = slots
@@ -113,78 +96,98 @@ const inTurn = (engine: Engine, errand: Errand, key: string, land: (landing: Lan
     return Reuse.decide(ask.policy, ask.plan, stored, slot.length, now(engine))._tag === "Hit" ? stored : undefined
   }
   const atMost = engine.collapseFor ?? Duration.zero
-  const turn = Fleet.turn(store, key, read, (slot) => pick(slot) !== undefined, atMost)
-  return andThen(run(turn, background.runtime), (exit): Answering => {
+  const turn = Fleet.turn(store, flightKey(ask), read, (slot) => pick(slot) !== undefined, atMost)
+  return after(run(turn, background.runtime), resume, (exit, resume) => {
     if (Exit.isSuccess(exit) && exit.value._tag === "Made") {
       const stored = pick(exit.value.slot)
       if (stored !== undefined) {
-        land({ _tag: "Landed", stored })
-        const course: Reply.Course = { outcome: "collapsed", fwd: errand.reason, collapsed: true }
-        return answer(Reply.fromStored(ask, stored, now(engine), course))
+        land(engine, errand, { _tag: "Landed", stored })
+        return Exit.succeed(Reply.fromStored(ask, stored, now(engine), collapsed(errand)))
       }
     }
     const lease = Exit.isSuccess(exit) && exit.value._tag === "Mine" ? exit.value.lease : undefined
-    const release = () => {
-      if (lease !== undefined) background.finish(store.release(lease))
-    }
-    const calling = call(engine, {
-      ...errand,
-      lease,
-      land: (landing) => {
-        // What is stored gives the lease back as it is written.
-        if (landing._tag !== "Landed") release()
-        land(landing)
-      }
-    })
-    return (resume) => {
-      const begun = calling(resume)
-      if (typeof begun !== "function") return begun
-      return () => {
-        begun()
-        release()
-      }
+    const begun = call(engine, { ...errand, lease }, resume)
+    if (typeof begun !== "function" || lease === undefined) return begun
+    return () => {
+      begun()
+      giveBack(engine, lease)
     }
   })
 }
 
-const follow =
-  (
-    engine: Engine,
-    errand: Errand,
-    flight: Flight<Landing>,
-    atMost: Duration.Duration,
-    joins: number,
-    again: Again
-  ): Answering =>
-  (resume) => {
-    // Whoever waits in vain goes alone: a body that never ends must not hold up others.
-    if (flight.isUnlimited) {
-      const limit = Effect.zipRight(
-        Effect.sleep(atMost),
-        Effect.sync(() => flight.land(alone))
-      )
-      flight.limited(engine.background.fork(limit))
-    }
-    const wait: Work<Landing, never> = (resume) => flight.join((landing) => resume(Exit.succeed(landing)))
-    return andThen(wait, (exit) => landed(engine, errand, Exit.isSuccess(exit) ? exit.value : alone, joins, again))(
-      resume
+const collapsed = ({ reason }: Errand): Reply.Course => ({ outcome: "collapsed", fwd: reason, collapsed: true })
+
+/** Waits for a flight that somebody else leads. */
+const follow = (
+  engine: Engine,
+  errand: Errand,
+  flight: Flight<Landing>,
+  atMost: Duration.Duration,
+  joins: number,
+  again: Again,
+  resume: Receive
+): Coming => {
+  // Whoever waits in vain goes alone: a body that never ends must not hold up others.
+  if (flight.isUnlimited) {
+    const limit = Effect.zipRight(
+      Effect.sleep(atMost),
+      Effect.sync(() => flight.land(alone))
     )
+    flight.limited(engine.background.fork(limit))
+  }
+  const follower = new Follower(engine, errand, flight, joins, again, resume)
+  flight.join(follower)
+  return () => follower.leave()
+}
+
+class Follower implements Waiter<Landing> {
+  hasLeft = false
+  /** How to leave what came after the flight. */
+  private next: Leave | undefined
+  private readonly engine: Engine
+  private readonly errand: Errand
+  private readonly flight: Flight<Landing>
+  private readonly joins: number
+  private readonly again: Again
+  private readonly resume: Receive
+
+  constructor(engine: Engine, errand: Errand, flight: Flight<Landing>, joins: number, again: Again, resume: Receive) {
+    this.engine = engine
+    this.errand = errand
+    this.flight = flight
+    this.joins = joins
+    this.again = again
+    this.resume = resume
   }
 
-const landed = (engine: Engine, errand: Errand, landing: Landing, joins: number, again: Again): Answering => {
-  const { ask } = errand
-  if (landing._tag === "Failed") {
-    const recovered = recover(engine, errand, landing.failure)
-    if (recovered !== undefined) return recovered
-    const { exit } = landing
-    if (exit !== undefined) return () => exit
+  landed(landing: Landing): void {
+    const coming = this.taking(landing)
+    if (typeof coming === "function") this.next = coming
+    else this.resume(coming)
   }
-  if (landing._tag === "Landed" && ask.plan._tag === "Lookup") {
-    const at = now(engine)
-    const mine = Selection.select(ask.policy, ask.plan, ask.head.headers, [landing.stored])
-    if (mine !== undefined && Reuse.decide(ask.policy, ask.plan, mine, 1, at)._tag === "Hit") {
-      return answer(Reply.fromStored(ask, mine, at, { outcome: "collapsed", fwd: errand.reason, collapsed: true }))
+
+  leave(): void {
+    if (this.hasLeft) return
+    this.hasLeft = true
+    if (this.next === undefined) this.flight.leave()
+    else this.next()
+  }
+
+  private taking(landing: Landing): Coming {
+    const { engine, errand, joins, resume } = this
+    const { ask } = errand
+    if (landing._tag === "Failed") {
+      const answer = recover(engine, errand, landing.failure) ?? landing.exit
+      if (answer !== undefined) return answer
     }
+    if (landing._tag === "Landed" && ask.plan._tag === "Lookup") {
+      const { stored } = landing
+      const at = now(engine)
+      const isMine = Selection.admits(ask.plan, stored) && Vary.matches(ask.policy, stored.vary, ask.head.headers)
+      if (isMine && Reuse.decide(ask.policy, ask.plan, stored, 1, at)._tag === "Hit") {
+        return Exit.succeed(Reply.fromStored(ask, stored, at, collapsed(errand)))
+      }
+    }
+    return this.again(engine, ask, joins + 1, resume)
   }
-  return again(engine, ask, joins + 1)
 }
