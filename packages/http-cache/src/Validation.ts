@@ -5,7 +5,6 @@
  * [1]: https://www.rfc-editor.org/rfc/rfc9111#section-4.3
  */
 import * as Entry from "./Entry.ts"
-import * as HttpDate from "./HttpDate.ts"
 import * as EntityTag from "./internal/entityTag.ts"
 import { makeEntry } from "./internal/makeEntry.ts"
 import * as StoredFields from "./internal/storedFields.ts"
@@ -178,9 +177,7 @@ const update = (
   times: { readonly requestTime: number; readonly responseTime: number },
   previous: Entry.Entry
 ): { readonly entry: Entry.Entry | undefined; readonly headers: Message.Fields } => {
-  const updated = StoredFields.update(previous.headers, response.headers)
-  const headers =
-    response.headers["date"] === undefined ? { ...updated, date: HttpDate.format(times.responseTime) } : updated
+  const headers = StoredFields.update(previous.headers, response.headers, times.responseTime)
   const vary = Vary.of(policy, request.headers, headers)
   if (vary === undefined) return { entry: undefined, headers }
   const made = makeEntry(

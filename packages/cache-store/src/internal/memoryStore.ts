@@ -74,7 +74,7 @@ export const make = <A>(memory: Memory, clock: Clock.Clock, namespace: string, c
     done(
       keys.map((key) => {
         const entry = memory.entry(space, key, now)
-        return entry && { value: entry.value, expiresAt: entry.expiresAt, tags: entry.tags?.map(keyHash) ?? [] }
+        return entry && { value: entry.value, expiresAt: memory.expiryOf(entry), tags: entry.tags?.map(keyHash) ?? [] }
       })
     )
     return () => {}
