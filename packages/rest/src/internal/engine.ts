@@ -128,17 +128,17 @@ export class Engine {
     if (Exit.isExit(ready)) return ready
     if (ready instanceof Flight) return ready.join(resume)
     if (operation === undefined) return this.#perform(ready, undefined, site, resume)
-    const { definition, key, policy, url } = ready
+    const { definition, policy, url } = ready
     if (Operation.isClosed(operation)) return closed(definition)
     const table = this.preparing.table(operation)
-    const isShared = key !== undefined && policy.dedupe !== "none"
-    const known = isShared ? table.find(key) : undefined
+    const name = policy.dedupe === "none" ? undefined : this.preparing.nameOf(ready)
+    const known = name === undefined ? undefined : table.find(name.owner, name.text)
     if (known !== undefined) return known.join(resume)
     // A call that may change something is never behind one that read before it.
     if (!definition.safe) table.invalidate(url)
     const begin = (resume: (exit: Settled) => void) => this.#perform(ready, table, site, resume)
-    if (!isShared) return Operation.whileOpen(operation, begin, resume)
-    const flight = table.open({ key, alias: this.preparing.aliasOf(ready), url }, policy.dedupe === "until-invalidated")
+    if (name === undefined) return Operation.whileOpen(operation, begin, resume)
+    const flight = table.open(name, url, policy.dedupe === "until-invalidated")
     const started = Operation.whileOpen(operation, begin, (exit) => flight.settle(exit))
     if (typeof started === "function") flight.leave = started
     else flight.settle(started)
