@@ -69,6 +69,18 @@ describe.each(clients)("over %s", (_name, client) => {
     (api) => Effect.scoped(api.callRaw(Get()))
   )
   hostile(
+    "a stream that is refused with a body without an end is told its status",
+    (socket) => {
+      socket.write("HTTP/1.1 503 Busy\r\nContent-Type: text/plain\r\n\r\n")
+      drip(socket, "not now ", 20)
+    },
+    (error) => {
+      assert.instanceOf(error, RestError.RestStatusError)
+      assert.propertyVal(error, "status", 503)
+    },
+    (api) => Stream.runDrain(api.callStream(Get()))
+  )
+  hostile(
     "headers that drip run into the headers deadline",
     (socket) => {
       socket.write("HTTP/1.1 200 OK\r\n")

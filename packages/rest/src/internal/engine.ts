@@ -9,6 +9,7 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberRefs from "effect/FiberRefs"
@@ -371,7 +372,10 @@ export class Engine {
       call.plan.site,
       () => {}
     )
-    return Effect.flatMap(Effect.exit(bytes), (exit) => {
+    // What it says of itself is worth a pause, not a wait without end: the status is known.
+    const { bodyIdleMillis } = call.plan.limits
+    const inTime = Effect.timeoutFail(bytes, { duration: Duration.millis(bodyIdleMillis), onTimeout: () => "late" })
+    return Effect.flatMap(Effect.exit(inTime), (exit) => {
       const nothing = new Uint8Array(0)
       const tried = Exit.succeed<Exchanged>({
         response,
