@@ -50,6 +50,19 @@ describe("a function that throws", () => {
   )
 })
 
+describe("a function that only looks on", () => {
+  it.live.each([
+    ["throws", thrower],
+    ["dies", () => Effect.die(oops)]
+  ] as const)("changes nothing of the call when it %s", ([, onResponse]) =>
+    Effect.gen(function* () {
+      const api = yield* RestSource.make({ baseUrl: "https://api.test/", onResponse })
+      const Get = Endpoint.get("Get", { path: "x", success: Schema.Unknown })
+      assert.deepStrictEqual(yield* api.call(Get()), { ok: true })
+    }).pipe(Effect.provide(stub(() => soon(json({ ok: true }))).layer))
+  )
+})
+
 describe("a body nested beyond the stack", () => {
   const deep = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`
 

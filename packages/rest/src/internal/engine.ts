@@ -272,7 +272,7 @@ export class Engine {
     const sent = this.#send(prepared, services, site)
     if (sent?.hit !== undefined) return sent.hit
     const call = this.#call(prepared, site, services)
-    Retrying.count(call)
+    if (!Place.isNested(site.context)) Retrying.count(call)
     let leave: Leave | undefined
     let now: Settled | undefined
     let isSync = true
@@ -469,7 +469,8 @@ export class Engine {
     const timings = { totalMillis: now - begun, headersMillis: headersAt - begun, attempts }
     const settled = Settle.settle(prepared, tried.value, { outcome, timings, now, report })
     if (onResponse === undefined) return settled
-    return Effect.zipRight(Effect.ignore(Effect.suspend(() => onResponse(response) ?? Effect.void)), settled)
+    // Nothing of what a mere observer does, not even a defect, may change what it observes.
+    return Effect.zipRight(Effect.exit(Effect.suspend(() => onResponse(response) ?? Effect.void)), settled)
   }
 }
 
