@@ -81,6 +81,19 @@ describe.each(clients)("over %s", (_name, client) => {
     (api) => Stream.runDrain(api.callStream(Get()))
   )
   hostile(
+    "interim responses without an end run into the headers deadline",
+    (socket) => drip(socket, "HTTP/1.1 103 Early Hints\r\n\r\n", 5),
+    timeout("headers")
+  )
+  hostile(
+    "a body that drips without an end runs into the attempt's deadline",
+    (socket) => {
+      socket.write(head("Content-Type: application/json"))
+      drip(socket, " ", 20)
+    },
+    timeout("attempt")
+  )
+  hostile(
     "headers that drip run into the headers deadline",
     (socket) => {
       socket.write("HTTP/1.1 200 OK\r\n")
