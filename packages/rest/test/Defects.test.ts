@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Endpoint, RestError, RestSource } from "@wellspring/rest"
 import * as Fiberless from "@wellspring/source/Fiberless"
 import * as Operation from "@wellspring/source/Operation"
-import { Context, Effect, Exit, Schema } from "effect"
+import { Context, Effect, Exit, Schema, Stream } from "effect"
 import { json, soon, stub } from "./support/stub.ts"
 
 const oops = new Error("oops")
@@ -50,8 +50,33 @@ describe("a function that throws", () => {
   )
 })
 
+describe("a function that only looks on", () => {
+  it.live.each([
+    ["throws", thrower],
+    ["dies", () => Effect.die(oops)]
+  ] as const)("changes nothing of the call when it %s", ([, onResponse]) =>
+    Effect.gen(function* () {
+      const api = yield* RestSource.make({ baseUrl: "https://api.test/", onResponse })
+      const Get = Endpoint.get("Get", { path: "x", success: Schema.Unknown })
+      assert.deepStrictEqual(yield* api.call(Get()), { ok: true })
+    }).pipe(Effect.provide(stub(() => soon(json({ ok: true }))).layer))
+  )
+})
+
 describe("a body nested beyond the stack", () => {
   const deep = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`
+
+  it.live("comes to an end as a line or an event, too", () => {
+    const body = deep(100_000)
+    const { layer } = stub((request) => soon(new Response(request.url.endsWith("n") ? body : `data: ${body}\n\n`)))
+    return Effect.gen(function* () {
+      const api = yield* RestSource.make({ baseUrl: "https://api.test/" })
+      const Lines = Endpoint.get("Lines", { path: "n", success: Schema.Unknown })
+      const Events = Endpoint.get("Events", { path: "e", success: Schema.Unknown })
+      assert.instanceOf(yield* Effect.flip(Stream.runDrain(api.callNdjson(Lines()))), RestError.RestDecodeError)
+      assert.instanceOf(yield* Effect.flip(Stream.runDrain(api.callEvents(Events()))), RestError.RestDecodeError)
+    }).pipe(Effect.provide(layer))
+  })
 
   it.live.each(["strict", "lenient", "report"] as const)("comes to an end however it is decoded: %s", (decode) => {
     const { layer } = stub(() => soon(new Response(deep(100_000), { headers: { "content-type": "application/json" } })))

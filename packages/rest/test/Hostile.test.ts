@@ -69,6 +69,31 @@ describe.each(clients)("over %s", (_name, client) => {
     (api) => Effect.scoped(api.callRaw(Get()))
   )
   hostile(
+    "a stream that is refused with a body without an end is told its status",
+    (socket) => {
+      socket.write("HTTP/1.1 503 Busy\r\nContent-Type: text/plain\r\n\r\n")
+      drip(socket, "not now ", 20)
+    },
+    (error) => {
+      assert.instanceOf(error, RestError.RestStatusError)
+      assert.propertyVal(error, "status", 503)
+    },
+    (api) => Stream.runDrain(api.callStream(Get()))
+  )
+  hostile(
+    "interim responses without an end run into the headers deadline",
+    (socket) => drip(socket, "HTTP/1.1 103 Early Hints\r\n\r\n", 5),
+    timeout("headers")
+  )
+  hostile(
+    "a body that drips without an end runs into the attempt's deadline",
+    (socket) => {
+      socket.write(head("Content-Type: application/json"))
+      drip(socket, " ", 20)
+    },
+    timeout("attempt")
+  )
+  hostile(
     "headers that drip run into the headers deadline",
     (socket) => {
       socket.write("HTTP/1.1 200 OK\r\n")

@@ -8,6 +8,7 @@ import * as SourceError from "@wellspring/source/SourceError"
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Endpoint from "../Endpoint.ts"
@@ -182,7 +183,7 @@ export class Engine {
     const sent = this.#send(prepared, services, site)
     if (sent?.hit !== undefined) return sent.hit
     const call = this.#call(prepared, site, services)
-    Retrying.count(call)
+    if (!Place.isNested(site.context)) Retrying.count(call)
     let leave: Leave | undefined
     let now: Settled | undefined
     let isSync = true
@@ -273,7 +274,10 @@ export class Engine {
       call.plan.site,
       () => {}
     )
-    return Effect.flatMap(Effect.exit(bytes), (exit) => {
+    // What it says of itself is worth a pause, not a wait without end: the status is known.
+    const { bodyIdleMillis } = call.plan.limits
+    const inTime = Effect.timeoutFail(bytes, { duration: Duration.millis(bodyIdleMillis), onTimeout: () => "late" })
+    return Effect.flatMap(Effect.exit(inTime), (exit) => {
       const nothing = new Uint8Array(0)
       const tried = Exit.succeed<Exchanged>({
         response,
@@ -364,7 +368,8 @@ export class Engine {
     const timings = { totalMillis: now - begun, headersMillis: headersAt - begun, attempts }
     const settled = Settle.settle(prepared, tried.value, { outcome, timings, now, report })
     if (onResponse === undefined) return settled
-    return Effect.zipRight(Effect.ignore(Effect.suspend(() => onResponse(response) ?? Effect.void)), settled)
+    // Nothing of what a mere observer does, not even a defect, may change what it observes.
+    return Effect.zipRight(Effect.exit(Effect.suspend(() => onResponse(response) ?? Effect.void)), settled)
   }
 }
 

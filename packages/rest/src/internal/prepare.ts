@@ -161,6 +161,7 @@ export const seal = (
         : keyOf(
             definition,
             impl,
+            base,
             described.url,
             wire.headers.length === 0 ? "" : JSON.stringify(wire.headers),
             wire.body?.identity,
@@ -222,7 +223,7 @@ export const seal = (
     key:
       !isKeyed || (hasBody && body === undefined)
         ? undefined
-        : keyOf(definition, impl, keyUrl(href, neutral), JSON.stringify(headers), body, identity, variant),
+        : keyOf(definition, impl, base, keyUrl(href, neutral), JSON.stringify(headers), body, identity, variant),
     identity,
     policy,
     isPlain: variant === "",
@@ -260,6 +261,7 @@ const idOf = (definition: Definition): number => {
 const keyOf = (
   definition: Definition,
   impl: RequestImpl,
+  base: Target.Base,
   href: string,
   headers: string,
   body: string | undefined,
@@ -268,7 +270,8 @@ const keyOf = (
 ): string | undefined => {
   const head = `${definition.method} ${idOf(definition)}${variant}`
   if (definition.key !== undefined) {
-    return `${head} named\n${headers}\n${identity}\n${definition.key(impl.input)}`
+    // The name stands for what the endpoint makes of its parameters, not for the base, which may be the caller's own.
+    return `${head} named\n${base.url.href}\n${headers}\n${identity}\n${definition.key(impl.input)}`
   }
   if (impl.definition.body !== undefined && body === undefined && Predicate.hasProperty(impl.input, "body"))
     return undefined

@@ -110,7 +110,13 @@ const decoded = (
   const finish = (
     result: Either.Either<unknown, ParseResult.ParseIssue>
   ): Either.Either<unknown, RestError.RestDecodeError> => {
-    if (Either.isRight(result)) return Either.right(Freeze.deep(result.right))
+    if (Either.isRight(result)) {
+      try {
+        return Either.right(Freeze.deep(result.right))
+      } catch {
+        return Either.left(wrong([], "it is nested too deeply"))
+      }
+    }
     const { path, problem } = Decode.describe(result.left)
     return Either.left(wrong(path, problem))
   }
