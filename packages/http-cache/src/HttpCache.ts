@@ -81,6 +81,12 @@ export type Target =
   | { readonly tag: string }
   | { readonly everything: true }
 
+/**
+ * Looks its request up: a fresh response that this process holds, or `undefined` when the origin, or a store further away,
+ * has to be asked. What changes between two looks (time, entries, invalidations) is seen by the second.
+ */
+export type Inquiry = () => HttpClientResponse.HttpClientResponse | undefined
+
 export interface Service {
   /**
    * Answers a request, from the store or from the origin. A hit in memory needs no fiber: the Effect can be started by its callback form.
@@ -99,6 +105,14 @@ export interface Service {
     request: HttpClientRequest.HttpClientRequest,
     options?: CacheOptions.CacheOptions
   ) => Exit.Exit<Option.Option<HttpClientResponse.HttpClientResponse>>
+  /**
+   * Takes a request in once, for a caller who makes it again and again: its URL, partition and plan are not worked out anew each
+   * time. `None` when it is nothing to look up, or whom it speaks for has to be asked each time.
+   */
+  readonly inquire: (
+    request: HttpClientRequest.HttpClientRequest,
+    options?: CacheOptions.CacheOptions
+  ) => Option.Option<Inquiry>
   /** Forgets entries, and refuses those that are on their way. */
   readonly invalidate: (target: Target) => Effect.Effect<void>
   /** What would happen to this request now, and why. Nothing is sent and nothing changes. */
@@ -123,15 +137,25 @@ const service = (cache: Cache): Service => ({
     const response = cache.peek(request, options)
     return response === undefined ? nothing : Exit.succeed(Option.some(response))
   },
+  inquire: (request, options = defaults) => Option.fromNullable(cache.inquire(request, options)),
   invalidate: (target) => cache.invalidate(target),
   inspect: (request, options = defaults) => inspect(cache, request, options)
 })
 
-const clientOf = ({ execute }: Service): HttpClient.HttpClient =>
-  HttpClient.makeWith<never, never, HttpClientError.HttpClientError, never>(
+const ServiceId: unique symbol = Symbol.for("@wellspring/http-cache/HttpCache/Service")
+
+const clientOf = (service: Service): HttpClient.HttpClient => {
+  const { execute } = service
+  const client = HttpClient.makeWith<never, never, HttpClientError.HttpClientError, never>(
     (effect) => (isReady(effect) ? execute(effect.value) : Effect.flatMap(effect, (request) => execute(request))),
     (request) => Effect.succeed(request)
   )
+  return Object.assign(client, { [ServiceId]: service })
+}
+
+/** The cache that a client is. `None` for any other client, and for one that was made of a cache's by a combinator: it may do more. */
+export const of = (client: HttpClient.HttpClient): Option.Option<Service> =>
+  Option.fromNullable((client as { readonly [ServiceId]?: Service })[ServiceId])
 
 const isReady = <A>(effect: Effect.Effect<A>): effect is Exit.Success<A, never> =>
   Exit.isExit(effect) && Exit.isSuccess(effect)

@@ -97,6 +97,39 @@ describe("HttpCache.layer", () => {
     }).pipe(Effect.provide(live()))
   )
 
+  it.scoped("looks a request that was taken in once up as often as wanted, as things are then", () =>
+    Effect.gen(function* () {
+      const origin = yield* Origin.make((_, response) => {
+        response.setHeader("cache-control", "max-age=60")
+        response.end("body")
+      })
+      const cache = yield* HttpCache.HttpCache
+      const request = HttpClientRequest.get(`${origin.url}/a`)
+      const look = Option.getOrThrow(cache.inquire(request))
+      assert.isUndefined(look())
+      yield* cache.execute(request)
+      assert.strictEqual(yield* outcome(look() ?? assert.fail("nothing is held")), "hit")
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(look()?.headers["age"], "20")
+      yield* cache.invalidate({ url: `${origin.url}/a` })
+      assert.isUndefined(look())
+      yield* cache.execute(request)
+      yield* TestClock.adjust("60 seconds")
+      assert.isUndefined(look())
+      assert.isTrue(Option.isNone(cache.inquire(HttpClientRequest.post(origin.url))))
+      assert.isTrue(Option.isNone(cache.inquire(request, { mode: "no-store" })))
+    }).pipe(Effect.provide(live()))
+  )
+
+  it.effect("is told from other clients, and from those that do more than a cache's", () =>
+    Effect.gen(function* () {
+      const client = yield* HttpClient.HttpClient
+      assert.strictEqual(Option.getOrThrow(HttpCache.of(client)), yield* HttpCache.HttpCache)
+      const more = HttpClient.mapRequest(client, HttpClientRequest.setHeader("x-more", "1"))
+      assert.isTrue(Option.isNone(HttpCache.of(more)))
+    }).pipe(Effect.provide(live()))
+  )
+
   it.scoped("answers a lookup by an Exit at hand, with a response only when it is fresh in memory", () =>
     Effect.gen(function* () {
       const origin = yield* Origin.make((request, response) => {

@@ -122,7 +122,10 @@ export interface Retry {
   readonly statuses?: ReadonlyArray<number> | undefined
 }
 
-/** Sends a second, equal call when the first is slow, and takes the first good answer. Only for idempotent calls, and out of the retry budget. */
+/**
+ * Sends a second, equal call when the first is slow, takes the first good answer, and stops the other. Only for
+ * idempotent calls, and within `HedgeBudget`: by default for a tenth of the calls that ask for it, and one a second.
+ */
 export interface Hedge {
   /** How long the first call is waited for. */
   readonly after: Duration.DurationInput

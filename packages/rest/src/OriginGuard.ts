@@ -4,7 +4,8 @@
  * what the upstream says. One of each per origin.
  *
  * It is a layer over any `HttpClient`. Place it below an `HttpCache`, so that
- * what the cache can answer is neither counted nor refused.
+ * what the cache can answer is neither counted nor refused. Over `UndiciClient`
+ * a call that has to wait for nothing costs no fiber here either.
  *
  * @example
  * import { FetchHttpClient } from "@effect/platform"
@@ -17,24 +18,34 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import * as Cause from "effect/Cause"
+import * as Fiberless from "@wellspring/source/Fiberless"
 import * as Clock from "effect/Clock"
-import * as DateTime from "effect/DateTime"
+import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as Breaker from "./Breaker.ts"
-import * as RateLimit from "./RateLimit.ts"
-import * as RetryAfter from "./RetryAfter.ts"
+import type * as Breaker from "./Breaker.ts"
+import { type Answer, numbers, type Origin, Origins, type Round } from "./internal/origins.ts"
+import * as Run from "./internal/run.ts"
 
 export interface Options {
-  /** Calls to one origin at once, each until its headers are there. Default unlimited. */
+  /**
+   * Calls to one origin at once, each until its body has been read, given up or broken; one that is read as an endless
+   * stream counts for as long. Default unlimited.
+   */
   readonly maxConcurrent?: number | undefined
   /** Calls to one origin that may wait for their turn; one more is refused at once. Default ten times `maxConcurrent`. */
   readonly maxQueued?: number | undefined
+  /**
+   * How long a response counts whose body nobody begins to read: after that its place goes to a call that waits for one.
+   * Default 5 seconds.
+   */
+  readonly maxUnread?: Duration.DurationInput | undefined
   /** Opens a circuit when an origin keeps failing (no answer, or status 5xx). Default none. */
   readonly breaker?: Breaker.Settings | undefined
   /** Waits where an upstream says that its rate limit is used up (`RateLimit`, `X-RateLimit-*`, `Retry-After`). Default true. */
@@ -59,152 +70,158 @@ export class OriginRefused extends Schema.TaggedError<OriginRefused>()("OriginRe
   }
 }
 
-interface Guarded {
-  breaker: Breaker.State
-  queued: number
-  /** No call before this instant. */
-  closedUntil: number
-  readonly permits: Effect.Semaphore | undefined
-}
+type Sent = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
+type Startable = Fiberless.Fiberless<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
+const interrupted = Exit.interrupt(FiberId.none)
 
-/** Origins remembered at once; the oldest without calls under way is forgotten. */
-const maxOrigins = 1000
-
-/** The guarded form of a client. */
-export const transform = (client: HttpClient.HttpClient, options: Options = {}): HttpClient.HttpClient => {
-  const { maxConcurrent } = options
-  const maxQueued = options.maxQueued ?? (maxConcurrent ?? 0) * 10
-  const settings = options.breaker === undefined ? undefined : Breaker.make(options.breaker)
-  const learns = options.learnRateLimits !== false
-  const maxWait = Duration.toMillis(options.maxRateLimitWait ?? Duration.seconds(5))
-  const origins = new Map<string, Guarded>()
-
-  const guarded = (origin: string, now: number): Guarded => {
-    let found = origins.get(origin)
-    if (found === undefined) {
-      if (origins.size >= maxOrigins) {
-        for (const [name, other] of origins) {
-          if (other.queued > 0) continue
-          origins.delete(name)
-          break
-        }
-      }
-      found = {
-        breaker: Breaker.initial(now),
-        queued: 0,
-        closedUntil: 0,
-        permits: maxConcurrent === undefined ? undefined : Effect.unsafeMakeSemaphore(maxConcurrent)
-      }
-      origins.set(origin, found)
-    }
-    return found
-  }
-
-  const refuse = (
-    request: HttpClientRequest.HttpClientRequest,
-    why: OriginRefused["why"],
-    retryAfterMillis?: number
-  ): Effect.Effect<never, HttpClientError.RequestError> => {
-    const host = URL.canParse(request.url) ? new URL(request.url).host : "the upstream"
-    const cause = new OriginRefused({
-      host,
-      why,
-      ...(retryAfterMillis === undefined ? undefined : { retryAfterMillis })
-    })
-    return Effect.fail(
-      new HttpClientError.RequestError({ request, reason: "Transport", cause, description: cause.message })
-    )
-  }
-
-  type Sent = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
-
-  /** Waits until the upstream may be asked again, unless that is too long. */
-  const afterRateLimit = (request: HttpClientRequest.HttpClientRequest, origin: Guarded, send: Sent): Sent =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const wait = origin.closedUntil - now
-      if (wait <= 0) return send
-      if (wait > maxWait) return refuse(request, "rate", wait)
-      return Effect.zipRight(
-        Effect.sleep(Duration.millis(wait)),
-        Effect.suspend(() => afterRateLimit(request, origin, send))
-      )
-    })
-
-  const throughBreaker = (
-    request: HttpClientRequest.HttpClientRequest,
-    origin: Guarded,
-    breaker: Breaker.Breaker,
-    send: Sent
-  ): Sent =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const [state, admission] = Breaker.admit(breaker, origin.breaker, now)
-        origin.breaker = state
-        if (admission._tag === "Refuse") return refuse(request, "circuit", admission.retryAfterMillis)
-        return Effect.onExit(restore(send), (exit) =>
-          Effect.map(Clock.currentTimeMillis, (now) => {
-            origin.breaker = Breaker.settle(breaker, origin.breaker, admission.round, resultOf(exit), now)
-          })
-        )
-      })
-    )
-
-  const inTurn = (request: HttpClientRequest.HttpClientRequest, origin: Guarded, send: Sent): Sent => {
-    const { permits } = origin
-    if (permits === undefined || maxConcurrent === undefined) return send
-    return Effect.suspend(() => {
-      if (origin.queued >= maxConcurrent + maxQueued) return refuse(request, "queue")
-      origin.queued++
-      return Effect.ensuring(
-        permits.withPermits(1)(send),
-        Effect.sync(() => {
-          origin.queued--
-        })
-      )
-    })
-  }
-
-  const learn = (origin: Guarded, response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
-    Effect.map(Clock.currentTimeMillis, (now) => {
-      const { headers, status } = response
-      const limit = RateLimit.parse(headers, now)
-      if (Option.isSome(limit) && limit.value.remaining <= 0) {
-        origin.closedUntil = Math.max(origin.closedUntil, limit.value.resetAtMillis)
-      }
-      const after = headers["retry-after"]
-      if ((status === 429 || status === 503) && after !== undefined) {
-        const asked = RetryAfter.parse(after, DateTime.unsafeMake(now))
-        if (Option.isSome(asked))
-          origin.closedUntil = Math.max(origin.closedUntil, now + Duration.toMillis(asked.value))
-      }
-    })
-
-  return HttpClient.transform(client, (send, request) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const origin = guarded(URL.canParse(request.url) ? new URL(request.url).origin : request.url, now)
-      const sent = learns ? Effect.tap(send, (response) => learn(origin, response)) : send
-      const broken = settings === undefined ? sent : throughBreaker(request, origin, settings, sent)
-      const limited = learns ? afterRateLimit(request, origin, broken) : broken
-      return inTurn(request, origin, limited)
-    })
+const refuse = (
+  request: HttpClientRequest.HttpClientRequest,
+  why: OriginRefused["why"],
+  retryAfterMillis?: number
+): Exit.Exit<never, HttpClientError.RequestError> => {
+  const host = URL.canParse(request.url) ? new URL(request.url).host : "the upstream"
+  const cause = new OriginRefused({
+    host,
+    why,
+    ...(retryAfterMillis === undefined ? undefined : { retryAfterMillis })
+  })
+  return Exit.fail(
+    new HttpClientError.RequestError({ request, reason: "Transport", cause, description: cause.message })
   )
 }
 
-const resultOf = (
-  exit: Exit.Exit<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
-): Breaker.Result => {
-  if (Exit.isSuccess(exit)) return exit.value.status >= 500 ? "failure" : "success"
-  if (Cause.isInterruptedOnly(exit.cause)) return "abandoned"
-  const failure = Cause.failureOption(exit.cause)
-  // A request that could not even be written says nothing about the upstream.
-  return Option.isSome(failure) && failure.value._tag === "RequestError" && failure.value.reason !== "Transport"
-    ? "abandoned"
-    : "failure"
+/** Waits for a place, and holds it. */
+const inTurn = (request: HttpClientRequest.HttpClientRequest, { places }: Origin) =>
+  Effect.withFiberRuntime<void, HttpClientError.RequestError>((fiber) => {
+    if (places === undefined || places.take()) return Exit.void
+    const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+    if (places.isFull(clock.unsafeCurrentTimeMillis())) return refuse(request, "queue")
+    const site = Run.siteIn(fiber)
+    return Effect.async<void>((resume) => Effect.sync(places.wait(site, () => resume(Exit.void))))
+  })
+
+/** Waits until the upstream may be asked again, unless that is too long. */
+const afterRateLimit = (
+  request: HttpClientRequest.HttpClientRequest,
+  origin: Origin,
+  maxWaitMillis: number
+): Effect.Effect<void, HttpClientError.RequestError> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const wait = origin.wait(now)
+    if (wait <= 0) return Exit.void
+    if (wait > maxWaitMillis) return refuse(request, "rate", wait)
+    return Effect.zipRight(
+      Effect.sleep(Duration.millis(wait)),
+      Effect.suspend(() => afterRateLimit(request, origin, maxWaitMillis))
+    )
+  })
+
+/** A call that may have to wait, in its caller's fiber. */
+const patient = (origins: Origins, request: HttpClientRequest.HttpClientRequest, send: Sent): Sent =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const origin = origins.get(originOf(request.url), now)
+      const admitted = Effect.flatMap(restore(afterRateLimit(request, origin, origins.settings.maxWaitMillis)), () =>
+        Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<Round, HttpClientError.RequestError> => {
+          const admission = origin.admit(now)
+          return admission._tag === "Pass"
+            ? Exit.succeed(admission.round)
+            : refuse(request, "circuit", admission.retryAfterMillis)
+        })
+      )
+      return Effect.flatMap(restore(inTurn(request, origin)), () =>
+        Effect.matchCauseEffect(admitted, {
+          onFailure: (cause) => {
+            origin.places?.leave()
+            return Exit.failCause(cause)
+          },
+          onSuccess: (round) =>
+            Effect.flatMap(Effect.exit(restore(send)), (answer) =>
+              Effect.flatMap(Clock.currentTimeMillis, (now) => origin.settle(round, answer, now))
+            )
+        })
+      )
+    })
+  )
+
+/** A call over a client that needs no fiber: one is needed only to wait. */
+class Guarded
+  extends Effectable.Class<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
+  implements Startable
+{
+  readonly #origins: Origins
+  readonly #request: HttpClientRequest.HttpClientRequest
+  readonly #send: Startable
+  readonly #clock: Clock.Clock
+
+  constructor(origins: Origins, request: HttpClientRequest.HttpClientRequest, send: Startable, clock: Clock.Clock) {
+    super()
+    this.#origins = origins
+    this.#request = request
+    this.#send = send
+    this.#clock = clock
+  }
+
+  commit(): Sent {
+    return patient(this.#origins, this.#request, this.#send)
+  }
+
+  [Fiberless.TypeId](context: Context.Context<never>, resume: (answer: Answer) => void): Answer | Fiberless.Leave {
+    const clock: Clock.Clock = context.unsafeMap.get(Clock.Clock.key) ?? this.#clock
+    const now = clock.unsafeCurrentTimeMillis()
+    const origin = this.#origins.get(originOf(this.#request.url), now)
+    if (origin.wait(now) > 0 || origin.places?.take() === false) {
+      return Run.start(this.commit(), Run.siteOf(context, clock), resume)
+    }
+    const admission = origin.admit(now)
+    if (admission._tag === "Refuse") {
+      origin.places?.leave()
+      return refuse(this.#request, "circuit", admission.retryAfterMillis)
+    }
+    const settle = (answer: Answer) => origin.settle(admission.round, answer, clock.unsafeCurrentTimeMillis())
+    const started = this.#send[Fiberless.TypeId](context, (answer) => resume(settle(answer)))
+    if (typeof started !== "function") return settle(started)
+    let isOver = false
+    return () => {
+      if (isOver) return
+      isOver = true
+      started()
+      settle(interrupted)
+    }
+  }
 }
 
+/** A URL whose origin stands in it as `URL` would write it. */
+const written = /^https?:\/\/[a-z0-9.-]+(?::(?!(?:80|443)(?:\D|$))[1-9]\d*)?(?=[/?#]|$)/
+
+const originOf = (url: string): string => written.exec(url)?.[0] ?? (URL.canParse(url) ? new URL(url).origin : url)
+
+const guard = (client: HttpClient.HttpClient, options: Options, clock: Clock.Clock): HttpClient.HttpClient => {
+  const origins = new Origins(numbers(options))
+  // A client that changes its requests gives ordinary Effects, and the request as it was changed only here.
+  const patiently = HttpClient.transform(client, (send, request) => patient(origins, request, send))
+  const call = (request: HttpClientRequest.HttpClientRequest): Sent => {
+    const send = client.execute(request)
+    return Fiberless.isFiberless(send)
+      ? new Guarded(origins, request, send as Startable, clock)
+      : patiently.execute(request)
+  }
+  return HttpClient.makeWith<never, never, HttpClientError.HttpClientError, never>(
+    (request: Effect.Effect<HttpClientRequest.HttpClientRequest>) =>
+      Exit.isExit(request) && Exit.isSuccess(request)
+        ? call(request.value as HttpClientRequest.HttpClientRequest)
+        : Effect.flatMap(request, call),
+    Effect.succeed
+  )
+}
+
+/** The guarded form of a client. */
+export const transform = (client: HttpClient.HttpClient, options: Options = {}): HttpClient.HttpClient =>
+  guard(client, options, Context.get(DefaultServices.liveServices, Clock.Clock))
+
 /** Guards the {@link HttpClient.HttpClient} below it. */
-export const layer = (options?: Options): Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient> =>
+export const layer = (options: Options = {}): Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient> =>
   Layer.effect(
     HttpClient.HttpClient,
-    Effect.map(HttpClient.HttpClient, (client) => transform(client, options))
+    Effect.zipWith(HttpClient.HttpClient, Effect.clock, (client, clock) => guard(client, options, clock))
   )

@@ -10,14 +10,15 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Fiberless from "@wellspring/source/Fiberless"
-import type * as Operation from "@wellspring/source/Operation"
+import * as Operation from "@wellspring/source/Operation"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import type * as Endpoint from "./Endpoint.ts"
 import type * as EventStream from "./EventStream.ts"
 import * as Call from "./internal/call.ts"
@@ -211,26 +212,63 @@ export const layer = <R = never>(
 ): Layer.Layer<RestSource, never, HttpClient.HttpClient | R> =>
   Layer.effect(
     RestSource,
-    Effect.flatMap(Effect.context<R>(), (context) => Effect.map(make(options), (source) => provide(source, context)))
-  ) as Layer.Layer<RestSource, never, HttpClient.HttpClient | R>
+    Effect.flatMap(Effect.context<R>(), (context) => make(closed(options, context)))
+  )
+
+/** Services to give to calls, without those that belong to one caller, though they may have been among them where a layer was built. */
+const lasting = <R>(context: Context.Context<R>): Context.Context<R> =>
+  Context.omit(
+    Operation.Operation,
+    Scope.Scope,
+    Tracer.ParentSpan
+  )(context as Context.Context<R | Operation.Operation | Scope.Scope | Tracer.ParentSpan>) as Context.Context<R>
+
+/** The same options, whose Effects have their services already. */
+const closed = <E, R>(
+  { baseUrl, prepare, refresh, ...others }: Options<E, R>,
+  context: Context.Context<R>
+): Options<E> => {
+  const services = lasting(context)
+  const close = <A>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E> =>
+    // An Exit needs nothing, and is worth keeping: it is at hand.
+    Exit.isExit(effect) ? (effect as Exit.Exit<A, E>) : Effect.provide(effect, services)
+  return {
+    ...others,
+    baseUrl: Effect.isEffect(baseUrl) ? close(baseUrl) : baseUrl,
+    refresh: refresh && close(refresh),
+    prepare:
+      prepare &&
+      ((request) => {
+        const prepared = prepare(request)
+        return Effect.isEffect(prepared) ? close(prepared) : prepared
+      })
+  }
+}
 
 /** A source whose `prepare` has its services from here on: callers need none, and share what they are given. */
 export const provide = <E, R>(source: Service<E, R>, context: Context.Context<R>): Service<E> => {
-  const close = <A, E1>(effect: Fiberless.Fiberless<A, E1, R>): Fiberless.Fiberless<A, E1> => {
-    const start = effect[Fiberless.TypeId]
-    return Fiberless.make((own, resume) => start(Context.merge(own, context), resume))
+  const services = lasting(context)
+  const merged = new WeakMap<Context.Context<never>, Context.Context<R>>()
+  const within = (own: Context.Context<never>): Context.Context<R> => {
+    const known = merged.get(own)
+    if (known !== undefined) return known
+    const both = Context.merge(own, services)
+    merged.set(own, both)
+    return both
   }
+  const close = <A, E1>(effect: Fiberless.Fiberless<A, E1, R>): Fiberless.Fiberless<A, E1> =>
+    Fiberless.make((own, resume) => Fiberless.start(effect, within(own), resume))
   return {
     call: (request, options) => close(source.call(request, options)),
     callFull: (request, options) => close(source.callFull(request, options)),
-    callOption: (request, options) => Effect.provide(source.callOption(request, options), context),
+    callOption: (request, options) => Effect.provide(source.callOption(request, options), services),
     callRaw: (request, options) =>
       Effect.mapInputContext(source.callRaw(request, options), (own: Context.Context<Scope.Scope>) =>
-        Context.merge(own, context)
+        Context.merge(own, services)
       ),
-    callStream: (request, options) => Stream.provideSomeContext(source.callStream(request, options), context),
-    callNdjson: (request, options) => Stream.provideSomeContext(source.callNdjson(request, options), context),
-    callEvents: (request, options) => Stream.provideSomeContext(source.callEvents(request, options), context)
+    callStream: (request, options) => Stream.provideSomeContext(source.callStream(request, options), services),
+    callNdjson: (request, options) => Stream.provideSomeContext(source.callNdjson(request, options), services),
+    callEvents: (request, options) => Stream.provideSomeContext(source.callEvents(request, options), services)
   }
 }
 
@@ -329,14 +367,48 @@ export interface PromiseOptions extends Endpoint.Policy {
  *
  * @param context the services that `prepare` needs; with an `Operation` in it, the calls share as those of that Operation
  */
-export const toPromises = <E, R>(source: Service<E, R>, context: Context.Context<R>): Promises => ({
-  call: (request, options) => Promised.run(source.call(request, options), context, options?.signal),
-  callFull: (request, options) => Promised.run(source.callFull(request, options), context, options?.signal),
-  callOption: (request, options) =>
-    Promised.run(source.call(request, options), context, options?.signal).catch((error: unknown) => {
-      if (typeof error === "object" && error !== null && RestError.details(error).status === 404) return undefined
-      throw error
-    })
-})
+export const toPromises = <E, R>(source: Service<E, R>, context: Context.Context<R>): Promises => {
+  const call: Promises["call"] = (request, options) => {
+    const { policy, signal } = apart(options)
+    return promise(source.call(request, policy), context, signal)
+  }
+  return {
+    call,
+    callFull: (request, options) => {
+      const { policy, signal } = apart(options)
+      return promise(source.callFull(request, policy), context, signal)
+    },
+    callOption: (request, options) =>
+      call(request, options).catch((error: unknown) => {
+        if (typeof error === "object" && error !== null && RestError.details(error).status === 404) return undefined
+        throw error
+      })
+  }
+}
+
+const promise = <A, E, R>(
+  effect: Fiberless.Fiberless<A, E, R>,
+  context: Context.Context<R>,
+  signal: AbortSignal | undefined
+): Promise<A> => {
+  if (signal !== undefined) return Promised.until(signal, (resume) => Fiberless.start(effect, context, resume))
+  return effect instanceof Call.Call
+    ? effect.promise(context)
+    : Promised.of((resume) => Fiberless.start(effect, context, resume))
+}
+
+interface Apart {
+  readonly policy: Endpoint.Policy | undefined
+  readonly signal: AbortSignal | undefined
+}
+
+const bare: Apart = { policy: undefined, signal: undefined }
+
+/** The policy and the signal. A call with nothing but a signal is as one without options, and shares with those. */
+const apart = (options: PromiseOptions | undefined): Apart => {
+  if (options === undefined) return bare
+  const { signal, ...policy } = options
+  return { policy: Object.keys(policy).length === 0 ? undefined : policy, signal }
+}
 
 export { type From, type FromApi, type FromEndpoint, type FromGroup, fromApi } from "./FromApi.ts"

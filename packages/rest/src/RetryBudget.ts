@@ -36,6 +36,17 @@ interface Account {
   reservedAt: number
 }
 
+/** Takes one from the calls. The oldest are spent first: they would be lost first. */
+const spend = ({ calls, second }: Account): void => {
+  let due = 1
+  for (let back = windowSeconds - 1; back >= 0 && due > 0; back--) {
+    const slot = (((second - back) % windowSeconds) + windowSeconds) % windowSeconds
+    const taken = Math.min(due, calls[slot] ?? 0)
+    calls[slot] = (calls[slot] ?? 0) - taken
+    due -= taken
+  }
+}
+
 /** A budget of its own, for a source that must not be affected by others: provide it as {@link RetryBudget}. */
 export const make = (options?: Options): Budget => {
   const share = options?.share ?? 0.2
@@ -75,15 +86,10 @@ export const make = (options?: Options): Budget => {
     },
     withdraw: (origin, now) => {
       const found = account(origin, now)
-      for (let back = windowSeconds - 1; back >= 0; back--) {
-        // The oldest deposits are spent first: they would be lost first.
-        const slot = (((found.second - back) % windowSeconds) + windowSeconds) % windowSeconds
-        const left = found.calls[slot] ?? 0
-        // Shares such as 0.2 do not add up to whole numbers exactly.
-        if (left >= 1 - 1e-9) {
-          found.calls[slot] = left - 1
-          return true
-        }
+      // Shares such as 0.2 do not add up to whole numbers exactly.
+      if (found.calls.reduce((sum, left) => sum + left, 0) >= 1 - 1e-9) {
+        spend(found)
+        return true
       }
       found.reserve = Math.min(perSecond, found.reserve + (Math.max(0, now - found.reservedAt) / 1000) * perSecond)
       found.reservedAt = Math.max(found.reservedAt, now)

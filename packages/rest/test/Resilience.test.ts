@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   Breaker,
   Endpoint,
+  HedgeBudget,
   OriginGuard,
   RateLimit,
   RestError,
@@ -155,23 +156,110 @@ describe("RetryBudget", () => {
     )
     assert.isTrue(budget.withdraw("another", 10_000))
   })
+
+  it("adds up shares of calls that came in different seconds", () => {
+    const budget = RetryBudget.make({ share: 0.1, perSecond: 0 })
+    const allowed = Array.from({ length: 40 }, (_, call) => {
+      budget.deposit("o", call * 250)
+      return budget.withdraw("o", call * 250)
+    })
+    assert.strictEqual(allowed.filter(Boolean).length, 4)
+    assert.isTrue(allowed[9])
+  })
 })
 
 describe("hedging", () => {
+  const hedge = { hedge: { after: "200 millis" } } as const
+  const slow = (response: Response) => Effect.delay(Effect.succeed(response), "50 millis")
+  const budgets = (hedges: RetryBudget.Budget, retries = RetryBudget.make()) =>
+    Layer.mergeAll(Layer.succeed(HedgeBudget.HedgeBudget, hedges), Layer.succeed(RetryBudget.RetryBudget, retries))
+
   it.effect("sends a second call when the first is slow, and stops the slower one", () => {
-    const { calls, interrupted, layer } = stub((_, call) =>
-      call === 1 ? Effect.never : Effect.delay(Effect.succeed(json({ ok: true })), "50 millis")
-    )
+    const { calls, interrupted, layer } = stub((_, call) => (call === 1 ? Effect.never : slow(json({ ok: true }))))
     return Effect.gen(function* () {
       const api = yield* source
-      const fiber = yield* Effect.fork(api.call(Get(), { hedge: { after: "200 millis" } }))
+      const fiber = yield* Effect.fork(api.call(Get(), hedge))
       yield* TestClock.adjust("199 millis")
       assert.strictEqual(calls.length, 1)
       yield* TestClock.adjust("51 millis")
       yield* Fiber.join(fiber)
       assert.strictEqual(calls.length, 2)
       assert.strictEqual(interrupted(), 1)
-    }).pipe(Effect.provide(layer), Effect.provideService(RetryBudget.RetryBudget, RetryBudget.make()))
+    }).pipe(Effect.provide(Layer.merge(layer, budgets(HedgeBudget.make()))))
+  })
+
+  it.effect("waits for the first when the second answers badly, whether or not retries are on", () => {
+    const { calls, layer } = stub((_, call) =>
+      call === 1 ? Effect.delay(Effect.succeed(json({ ok: true })), "1 seconds") : Effect.fail("broken")
+    )
+    return Effect.gen(function* () {
+      const api = yield* source
+      const fiber = yield* Effect.fork(api.call(Get(), { ...hedge, retry: { times: 0 } }))
+      yield* TestClock.adjust("1 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), { ok: true })
+      assert.strictEqual(calls.length, 2)
+    }).pipe(Effect.provide(Layer.merge(layer, budgets(HedgeBudget.make()))))
+  })
+
+  it.effect("leaves a first answer that is bad and quick to the retries", () => {
+    const { calls, layer } = stub((_, call) =>
+      Effect.succeed(call === 1 ? json({}, { status: 503 }) : json({ ok: true }))
+    )
+    return Effect.gen(function* () {
+      const api = yield* source
+      const fiber = yield* Effect.fork(api.callFull(Get(), { ...hedge, retry: { backoff: 0 } }))
+      yield* TestClock.adjust(1)
+      assert.strictEqual((yield* Fiber.join(fiber)).timings.attempts, 2)
+      assert.strictEqual(calls.length, 2)
+    }).pipe(Effect.provide(Layer.merge(layer, budgets(HedgeBudget.make({ share: 0, perSecond: 0 })))))
+  })
+
+  it.effect.each([
+    [1, 100],
+    [5, 40]
+  ] as const)(
+    "of calls that are all slow stays within a tenth of them and one a second: %d a second",
+    ([rate, count]) => {
+      const { calls, layer } = stub(() => Effect.delay(Effect.succeed(json({ ok: true })), "5 seconds"))
+      return Effect.gen(function* () {
+        const api = yield* source
+        for (let call = 0; call < count; call++) {
+          yield* Effect.fork(api.call(Get(), hedge))
+          yield* TestClock.adjust(1000 / rate)
+        }
+        const hedges = calls.length - count
+        assert.isAtMost(hedges, count * 0.1 + count / rate + 1)
+        assert.isAtLeast(hedges, count * 0.1)
+      }).pipe(Effect.provide(Layer.merge(layer, budgets(HedgeBudget.make()))))
+    }
+  )
+
+  it.effect("and retrying leave each other their budgets", () => {
+    const hedges = HedgeBudget.make({ share: 0, perSecond: 3 })
+    const retries = RetryBudget.make({ share: 0, perSecond: 3 })
+    const left = (budget: RetryBudget.Budget) =>
+      Array.from({ length: 5 }, () => budget.withdraw("https://api.test", 300)).filter(Boolean).length
+    const { layer } = stub((request) =>
+      request.headers["slow"] === "1" ? Effect.never : Effect.succeed(json({}, { status: 503 }))
+    )
+    return Effect.gen(function* () {
+      const slowly = yield* RestSource.make({
+        baseUrl: "https://api.test/",
+        prepare: HttpClientRequest.setHeader("slow", "1")
+      })
+      const badly = yield* source
+      const fibers = yield* Effect.replicateEffect(Effect.fork(slowly.call(Get(), hedge)), 3)
+      yield* TestClock.adjust("300 millis")
+      assert.deepStrictEqual([left(hedges), left(retries)], [0, 3])
+      yield* Fiber.interruptAll(fibers)
+      // Used up by hand above; what fails now finds none, and takes none of the hedges that come with time.
+      yield* Effect.flip(badly.call(Get(), { ...hedge, retry: { backoff: 0 } }))
+      yield* TestClock.adjust("1 seconds")
+      assert.strictEqual(
+        Array.from({ length: 5 }, () => hedges.withdraw("https://api.test", 1300)).filter(Boolean).length,
+        3
+      )
+    }).pipe(Effect.provide(Layer.merge(layer, budgets(hedges, retries))))
   })
 })
 

@@ -98,14 +98,18 @@ export const start = <A, E, R>(
 export const toEffect = <A, E, R>(start: Start<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withFiberRuntime<A, E, R>((fiber) => {
     let answer: ((exit: Exit.Exit<A, E>) => void) | undefined
+    let early: Exit.Exit<A, E> | undefined
     const started = start(fiber.currentContext as Context.Context<R>, (exit) => {
       fiber.removeObserver(started as Leave)
-      answer?.(exit)
+      if (answer === undefined) early = exit
+      else answer(exit)
     })
     if (typeof started !== "function") return started
     fiber.addObserver(started)
     return Effect.async<A, E>((resume) => {
-      answer = resume
+      // The fiber may have made way for others before it came here, and the answer may have come meanwhile.
+      if (early === undefined) answer = resume
+      else resume(early)
     })
   })
 

@@ -9,6 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import * as Layer from "effect/Layer"
@@ -16,6 +17,8 @@ import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
+import type * as Fiberless from "./Fiberless.ts"
+import { Guest } from "./internal/guest.ts"
 import { isTraced } from "./internal/instruments.ts"
 import { OperationTypeId, operationKey, ReporterId, State } from "./internal/state.ts"
 
@@ -224,6 +227,25 @@ export const busy = (operation: Service): (() => void) => operation[TypeId].disp
  * Made when first asked for, dropped when the Operation closes.
  */
 export const slot = <A>(operation: Service, key: object, make: () => A): A => operation[TypeId].slot(key, make)
+
+/** What {@link slot} has made for `key`, if it has. */
+export const findSlot = <A>(operation: Service, key: object): A | undefined => operation[TypeId].findSlot(key)
+
+/**
+ * Begins work for one caller that ends with the Operation at the latest: when
+ * it closes, the work is left, and `resume` is told of an interruption. Until
+ * then it is as {@link Fiberless.Start} says. Work that is answered at once costs next to nothing.
+ *
+ * Look at {@link isClosed} first: nothing stops what is begun later.
+ */
+export const whileOpen = <A, E>(
+  operation: Service,
+  work: (resume: (exit: Exit.Exit<A, E>) => void) => Exit.Exit<A, E> | Fiberless.Leave,
+  resume: (exit: Exit.Exit<A, E>) => void
+): Exit.Exit<A, E> | Fiberless.Leave => new Guest(operation[TypeId].guests, resume).begin(work)
+
+/** Whether the Operation has begun to close. Loads on it are defects from then on. */
+export const isClosed = (operation: Service): boolean => operation[TypeId].isClosed
 
 /** What the Operation has done so far: a snapshot. */
 export const account = (operation: Service): Account => operation[TypeId].account()

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Fiberless, Operation, Policy, Source, SourceError } from "@wellspring/source"
-import { Cause, Deferred, Effect, Exit, Fiber, Schema, Scope, TestClock } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, FiberId, Schema, Scope, TestClock } from "effect"
 import { recording, turns } from "./recording.ts"
 
 /** A source whose calls never end by themselves, and that counts how they do end. */
@@ -170,6 +170,41 @@ describe("the end of an Operation", () => {
       yield* turns()
       yield* TestClock.adjust("1 second")
       assert.strictEqual(yield* Fiber.join(other), "2!")
+    })
+  )
+
+  it.effect("leaves what other modules do for a caller, and tells the caller, once", () =>
+    Effect.gen(function* () {
+      const { close, operation } = yield* opened
+      const told: Array<Exit.Exit<string>> = []
+      let left = 0
+      const waits: Array<(exit: Exit.Exit<string>) => void> = []
+      const begin = () =>
+        Operation.whileOpen<string, never>(
+          operation,
+          (resume) => {
+            waits.push(resume)
+            return () => left++
+          },
+          (exit) => told.push(exit)
+        )
+      assert.deepStrictEqual(
+        Operation.whileOpen<string, never>(
+          operation,
+          () => Exit.succeed("at hand"),
+          () => assert.fail()
+        ),
+        Exit.succeed("at hand")
+      )
+      const [leave] = [begin(), begin(), begin()]
+      if (typeof leave === "function") leave()
+      waits[1]?.(Exit.succeed("in time"))
+      assert.isFalse(Operation.isClosed(operation))
+      yield* close
+      assert.isTrue(Operation.isClosed(operation))
+      for (const resume of waits) resume(Exit.succeed("too late"))
+      assert.strictEqual(left, 2)
+      assert.deepStrictEqual(told, [Exit.succeed("in time"), Exit.interrupt(FiberId.none)])
     })
   )
 

@@ -106,10 +106,16 @@ class Fiberless<A, E> extends Effectable.Class<A, E> {
     return Effect.withFiberRuntime<A, E>((fiber) => {
       const runtime = runtimeOf(fiber)
       let settle: Resume<A, E> | undefined
-      const started = this.start(runtime, (exit) => settle?.(exit))
+      let early: Exit.Exit<A, E> | undefined
+      const started = this.start(runtime, (exit) => {
+        if (settle === undefined) early = exit
+        else settle(exit)
+      })
       if (typeof started !== "function") return started
       return Effect.async<A, E>((resume) => {
-        settle = resume
+        // The fiber may have made way for others before it came here, and the answer may have come meanwhile.
+        if (early === undefined) settle = resume
+        else resume(early)
         return Effect.sync(started)
       })
     })

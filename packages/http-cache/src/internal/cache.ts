@@ -146,13 +146,25 @@ export class Cache {
 
   /** The response when it is at hand and the origin need not be asked. */
   peek(request: HttpClientRequest.HttpClientRequest, options: CacheOptions): CacheResponse | undefined {
+    return this.inquire(request, options)?.()
+  }
+
+  /** A request taken in once, to be looked up again and again. */
+  inquire(
+    request: HttpClientRequest.HttpClientRequest,
+    options: CacheOptions
+  ): (() => CacheResponse | undefined) | undefined {
+    const { engine } = this
     const partition = this.partitionOf(request, options)
     if (typeof partition === "object") return undefined
-    const response = Engine.peek(this.engine, this.ask(request, options, this.engine.background.runtime, partition))
-    // A redirect that is to be followed is not yet the answer.
-    const isAnswer =
-      response === undefined || !Redirects.isRedirect(response.status) || this.redirect(options) === "manual"
-    return isAnswer ? response : undefined
+    const ask = this.ask(request, options, engine.background.runtime, partition)
+    if (ask.plan._tag !== "Lookup") return undefined
+    if (this.redirect(options) === "manual") return () => Engine.peek(engine, ask)
+    return () => {
+      const response = Engine.peek(engine, ask)
+      // A redirect that is to be followed is not yet the answer.
+      return response === undefined || !Redirects.isRedirect(response.status) ? response : undefined
+    }
   }
 
   /** A request as it would be taken in. */

@@ -14,7 +14,7 @@ export class Answer implements RestSource.Answer<unknown> {
   readonly exit: Exit.Success<unknown, never>
   readonly outcome: RestSource.Answered
   readonly timings: RestSource.Timings
-  readonly #head: Head
+  private readonly head: Head
   constructor(
     exit: Exit.Success<unknown, never>,
     head: Head,
@@ -22,7 +22,7 @@ export class Answer implements RestSource.Answer<unknown> {
     timings: RestSource.Timings
   ) {
     this.exit = exit
-    this.#head = head
+    this.head = head
     this.outcome = outcome
     this.timings = timings
   }
@@ -30,10 +30,10 @@ export class Answer implements RestSource.Answer<unknown> {
     return this.exit.value
   }
   get status(): number {
-    return this.#head.status
+    return this.head.status
   }
   get headers(): Headers.Headers {
-    return this.#head.headers
+    return this.head.headers
   }
   toJSON(): unknown {
     const { headers, outcome, status, timings, value } = this
@@ -42,9 +42,13 @@ export class Answer implements RestSource.Answer<unknown> {
 
   /** The same answer, told to someone for whom it was not fetched. */
   as(outcome: RestSource.Answered): Answer {
-    return new Answer(this.exit, this.#head, outcome, this.timings)
+    return new Answer(this.exit, this.head, outcome, this.timings)
   }
 }
 
 export const of = (value: unknown, head: Head, outcome: RestSource.Answered, timings: RestSource.Timings): Answer =>
   new Answer(Exit.succeed(value) as Exit.Success<unknown, never>, head, outcome, timings)
+
+/** An answer as it is told to someone for whom it was not fetched. */
+export const retold = <E>(exit: Exit.Exit<Answer, E>, outcome: "joined" | "memo"): Exit.Exit<Answer, E> =>
+  Exit.isFailure(exit) ? exit : Exit.succeed(exit.value.as(outcome))

@@ -4,16 +4,15 @@ import * as Decoded from "@wellspring/http-cache/Decoded"
 import type { Outcome } from "@wellspring/http-cache/Outcome"
 import type * as Operation from "@wellspring/source/Operation"
 import type * as Exit from "effect/Exit"
+import type { Definition } from "./definition.ts"
 import type { Prepared } from "./prepare.ts"
 
 /** What was decoded from this stored answer before. */
 export const remembered = (
   response: HttpClientResponse.HttpClientResponse,
-  { definition, isPlain }: Prepared
+  definition: Definition
 ): Exit.Success<unknown, never> | undefined =>
-  isPlain && response.status < 300
-    ? (Decoded.peek(response, definition) as Exit.Success<unknown, never> | undefined)
-    : undefined
+  response.status < 300 ? (Decoded.peek(response, definition) as Exit.Success<unknown, never> | undefined) : undefined
 
 /** Keeps a decoded value beside the stored answer it was made from, for as long as that is kept. */
 export const remember = (
@@ -38,6 +37,12 @@ export const outcomeOf = (response: Response): Operation.Outcome => told(respons
 const seconds = (directives: string, name: string): number | undefined => {
   const found = new RegExp(`(?:^|,)\\s*${name}\\s*=\\s*"?(\\d+)"?`, "i").exec(directives)
   return found?.[1] === undefined ? undefined : Number(found[1])
+}
+
+/** A cache's answer as it is accounted for. */
+export const callOf = (response: Response): Operation.Call => {
+  const outcome = told(response)
+  return { outcome: outcome?.outcome ?? "bypass", lifetime: outcome?.lifetime ?? nothing }
 }
 
 /** For how long the answer may be kept: as the cache says, or else as its own headers do. */

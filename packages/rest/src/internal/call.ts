@@ -4,11 +4,14 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
-import type * as FiberRefs from "effect/FiberRefs"
 import type * as Endpoint from "../Endpoint.ts"
 import type { Answer } from "./answer.ts"
 import type { Engine } from "./engine.ts"
+import { Flight } from "./inflight.ts"
+import type { Awaited, Ready } from "./preparing.ts"
+import * as Promised from "./promised.ts"
 import type { RequestImpl } from "./request.ts"
+import * as Run from "./run.ts"
 
 /** What of an answer a caller is handed. */
 export type View = (answer: Answer) => Exit.Exit<unknown>
@@ -17,40 +20,59 @@ export const value: View = (answer) => answer.exit
 export const whole: View = (answer) => Exit.succeed(answer)
 
 export class Call<A, E, R> extends Effectable.Class<A, E, R> implements Fiberless.Fiberless<A, E, R> {
-  readonly #engine: Engine
-  readonly #request: RequestImpl
-  readonly #options: Endpoint.Policy | undefined
-  readonly #view: View
+  private readonly engine: Engine
+  private readonly request: RequestImpl
+  private readonly options: Endpoint.Policy | undefined
+  private readonly view: View
   constructor(engine: Engine, request: RequestImpl, options: Endpoint.Policy | undefined, view: View) {
     super()
-    this.#engine = engine
-    this.#request = request
-    this.#options = options
-    this.#view = view
+    this.engine = engine
+    this.request = request
+    this.options = options
+    this.view = view
   }
-  get [Fiberless.TypeId](): Fiberless.Start<A, E, R> {
-    return (context, resume) => this.#begin(context, undefined, resume)
+  [Fiberless.TypeId](
+    context: Context.Context<R>,
+    resume: (exit: Exit.Exit<A, E>) => void
+  ): Exit.Exit<A, E> | Fiberless.Leave {
+    // The caller provides what `prepare` needs; the engine does not know the types of its source.
+    const site = this.engine.site(context as Context.Context<never>)
+    const ready = this.engine.preparing.prepare(this.request, this.options, site)
+    return Exit.isExit(ready) ? this.see(ready) : this.follow(ready, site, resume)
   }
   commit(): Effect.Effect<A, E, R> {
-    return Effect.withFiberRuntime<A, E, R>((fiber) =>
-      Effect.async<A, E>((resume) => {
-        const started = this.#begin(fiber.currentContext as Context.Context<R>, fiber.getFiberRefs(), resume)
+    return Effect.withFiberRuntime<A, E, R>((fiber) => {
+      const site = Run.siteIn(fiber)
+      const ready = this.engine.preparing.prepare(this.request, this.options, site)
+      if (Exit.isExit(ready)) return this.see(ready)
+      return Effect.async<A, E>((resume) => {
+        const started = this.follow(ready, site, resume)
         if (typeof started === "function") return Effect.sync(started)
         resume(started)
         return undefined
       })
-    )
+    })
   }
-  #begin(
-    context: Context.Context<R>,
-    fiberRefs: FiberRefs.FiberRefs | undefined,
+  /** The answer by a promise, for a caller who does not leave: those who wait for one call share one. */
+  promise(context: Context.Context<R>): Promise<A> {
+    const site = this.engine.site(context as Context.Context<never>)
+    const ready = this.engine.preparing.prepare(this.request, this.options, site)
+    if (Exit.isExit(ready)) return Promised.settled(this.see(ready))
+    if (this.view !== value || !(ready instanceof Flight) || ready.exit !== undefined) {
+      return Promised.of((resume) => this.follow(ready, site, resume))
+    }
+    ready.promise ??= Promised.of((resume) => this.follow(ready, site, resume))
+    return ready.promise as Promise<A>
+  }
+  private follow(
+    ready: Ready | Awaited,
+    site: Run.Site,
     resume: (exit: Exit.Exit<A, E>) => void
   ): Exit.Exit<A, E> | Fiberless.Leave {
-    const see = (exit: Exit.Exit<Answer, unknown>) =>
-      (Exit.isFailure(exit) ? exit : this.#view(exit.value)) as Exit.Exit<A, E>
-    // The caller provides what `prepare` needs; the engine does not know the types of its source.
-    const site = this.#engine.site(context as Context.Context<never>, fiberRefs)
-    const started = this.#engine.start(this.#request, this.#options, site, (exit) => resume(see(exit)))
-    return typeof started === "function" ? started : see(started)
+    const started = this.engine.follow(ready, site, (exit) => resume(this.see(exit)))
+    return typeof started === "function" ? started : this.see(started)
+  }
+  private see(exit: Exit.Exit<Answer, unknown>): Exit.Exit<A, E> {
+    return (Exit.isFailure(exit) ? exit : this.view(exit.value)) as Exit.Exit<A, E>
   }
 }

@@ -4,32 +4,30 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Fiberless from "@wellspring/source/Fiberless"
 import * as Operation from "@wellspring/source/Operation"
+import * as SourceError from "@wellspring/source/SourceError"
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
-import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberRefs from "effect/FiberRefs"
 import type * as Endpoint from "../Endpoint.ts"
-import type * as RestSource from "../RestSource.ts"
-import { Answer } from "./answer.ts"
+import type { Answer } from "./answer.ts"
 import * as CacheLink from "./cacheLink.ts"
 import * as Collect from "./collect.ts"
 import type { Definition } from "./definition.ts"
 import { Exchange, type Exchanged, type Fault, type Plan, type Redirects } from "./exchange.ts"
-import { type Flight, Inflight } from "./inflight.ts"
+import * as Hit from "./hit.ts"
+import { Flight, type Inflight } from "./inflight.ts"
 import * as Opening from "./opening.ts"
 import * as Place from "./place.ts"
-import * as Policy from "./policy.ts"
-import * as Prepare from "./prepare.ts"
+import type * as Prepare from "./prepare.ts"
+import { type Awaited, isReady, Preparing, type Ready } from "./preparing.ts"
 import type { RequestImpl } from "./request.ts"
 import * as Retrying from "./retrying.ts"
 import * as Run from "./run.ts"
 import * as Settle from "./settle.ts"
 import { Shared } from "./shared.ts"
-import * as Target from "./target.ts"
-import * as Tracing from "./tracing.ts"
+import type * as Target from "./target.ts"
 
 type Settled = Settle.Settled
 
@@ -64,20 +62,7 @@ export interface Refresh {
   readonly run: Effect.Effect<void, unknown, never>
 }
 
-/** A call that has been prepared, or what kept it from being. */
-type Ready = Prepare.Prepared | Exit.Exit<never, unknown>
-
 type Leave = Fiberless.Leave
-
-/** How a prepared call goes on: to be joined, or to be run by its caller alone. */
-type Step =
-  | {
-      readonly _tag: "Join"
-      readonly table: Inflight<Settled>
-      readonly flight: Flight<Settled>
-      readonly isFirst: boolean
-    }
-  | { readonly _tag: "Alone"; readonly prepared: Prepare.Prepared; readonly table: Inflight<Settled> | undefined }
 
 /** A first attempt that was sent without a fiber, with its answer where that was at hand. */
 interface Sent {
@@ -88,152 +73,92 @@ interface Sent {
 
 type FiberlessResponse = Fiberless.Fiberless<HttpClientResponse.HttpClientResponse, unknown>
 
-const atOnce: RestSource.Timings = { headersMillis: 0, totalMillis: 0, attempts: 1 }
-
 const operationKey = Operation.Operation.key
 
 export class Engine {
+  readonly preparing: Preparing
   readonly #settings: Settings
   readonly #refreshing = new Shared()
-  readonly #policies = new WeakMap<Definition, Policy.Effective>()
 
   constructor(settings: Settings) {
     this.#settings = settings
+    this.preparing = new Preparing(settings)
   }
 
-  /** Where a call is made: its services, its fiber's settings if it has a fiber, and the clock that applies. */
-  site(context: Context.Context<never>, fiberRefs: FiberRefs.FiberRefs | undefined): Run.Site {
-    const services =
-      fiberRefs === undefined ? context : FiberRefs.getOrDefault(fiberRefs, DefaultServices.currentServices)
-    const clock: Clock.Clock = services.unsafeMap.get(Clock.Clock.key) ?? this.#settings.clock
-    return { context, fiberRefs, clock }
+  /** Where a caller without a fiber makes its call. */
+  site(context: Context.Context<never>): Run.Site {
+    return Run.siteOf(context, this.#settings.clock)
   }
 
-  /** Begins a call: the answer when it is at hand, or else `resume` is called later unless the caller leaves. */
-  start(
-    request: RequestImpl,
-    options: Endpoint.Policy | undefined,
+  /** Goes on with a call that was prepared: the answer when it is at hand, or else `resume` is called later unless the caller leaves. */
+  follow(ready: Ready | Awaited, site: Run.Site, resume: (exit: Settled) => void): Settled | Leave {
+    const operation: Operation.Service | undefined = site.context.unsafeMap.get(operationKey)
+    if (isReady(ready)) return this.#go(ready, operation, site, resume)
+    const wait = (resume: (exit: Settled) => void) => this.#wait(ready, operation, site, resume)
+    return operation === undefined ? wait(resume) : Operation.whileOpen(operation, wait, resume)
+  }
+
+  /** Base or credentials take time: the rest follows when they are there. */
+  #wait(
+    ready: Awaited,
+    operation: Operation.Service | undefined,
     site: Run.Site,
     resume: (exit: Settled) => void
   ): Settled | Leave {
-    const ready = this.#prepare(request, options, site.context.unsafeMap.has(operationKey))
-    if (isReady(ready)) return this.#go(ready, site, resume)
-    // Base or credentials take time: the rest follows when they are there.
     let leave: Leave | undefined
-    const started = Run.start(ready as Effect.Effect<Ready, unknown>, site, (exit) => {
-      const went = this.#go(Exit.isFailure(exit) ? Exit.failCause(exit.cause) : exit.value, site, resume)
+    const started = Run.start(ready, site, (exit) => {
+      const went = this.#go(Exit.isFailure(exit) ? Exit.failCause(exit.cause) : exit.value, operation, site, resume)
       if (typeof went === "function") leave = went
       else resume(went)
     })
     if (!Run.isLeave(started)) {
-      return this.#go(Exit.isFailure(started) ? Exit.failCause(started.cause) : started.value, site, resume)
+      const ready = Exit.isFailure(started) ? Exit.failCause(started.cause) : started.value
+      return this.#go(ready, operation, site, resume)
     }
     return () => (leave ?? started)()
   }
 
-  #go(ready: Ready, site: Run.Site, resume: (exit: Settled) => void): Settled | Leave {
+  /** Takes what is at hand or under way already, or begins a new call. */
+  #go(
+    ready: Ready,
+    operation: Operation.Service | undefined,
+    site: Run.Site,
+    resume: (exit: Settled) => void
+  ): Settled | Leave {
     if (Exit.isExit(ready)) return ready
-    const step = this.#step(ready, site)
-    switch (step._tag) {
-      case "Alone":
-        return this.#perform(step.prepared, step.table, site, resume)
-      case "Join": {
-        const { flight, table } = step
-        const isKept = flight.exit !== undefined
-        const as = (exit: Settled): Settled => {
-          if (step.isFirst || Exit.isFailure(exit)) return exit
-          flight.joined ??= Exit.succeed(exit.value.as(isKept ? "memo" : "joined"))
-          return flight.joined
-        }
-        if (flight.exit !== undefined) return as(flight.exit)
-        return table.join(flight, (exit) => resume(as(exit)))
-      }
-    }
-  }
-
-  /** The base and the request as prepared, at once where nothing has to be waited for. */
-  #prepare(
-    request: RequestImpl,
-    options: Endpoint.Policy | undefined,
-    isKeyed = false
-  ): Ready | Effect.Effect<Ready, unknown, unknown> {
-    const { base } = this.#settings
-    if (!Effect.isEffect(base)) return this.#prepareAt(request, options, base, isKeyed)
-    return Effect.flatMap(base, (input) => {
-      const ready = this.#prepareAt(request, options, Target.base(input), isKeyed)
-      return isReady(ready) ? Effect.succeed(ready) : ready
-    })
-  }
-
-  #prepareAt(
-    request: RequestImpl,
-    options: Endpoint.Policy | undefined,
-    base: Target.Base,
-    isKeyed: boolean
-  ): Ready | Effect.Effect<Ready, unknown, unknown> {
-    const { isAllowed, neutral, prepare } = this.#settings
-    const described = Prepare.describe(request, base, isAllowed)
-    if ("_tag" in described) return Exit.fail(described)
-    const policy = this.#policy(request.definition, options)
-    const seal = (prepared: HttpClientRequest.HttpClientRequest): Ready => {
-      const sealed = Prepare.seal(
-        {
-          impl: request,
-          options,
-          wire: described.wire,
-          described: described.request,
-          base,
-          policy,
-          variant: options === undefined ? "" : variant(policy),
-          isKeyed
-        },
-        prepared,
-        isAllowed,
-        neutral
-      )
-      return "_tag" in sealed ? Exit.fail(sealed) : sealed
-    }
-    if (prepare === undefined) return seal(described.request)
-    const prepared = prepare(described.request)
-    if (!Effect.isEffect(prepared)) return seal(prepared)
-    if (!Exit.isExit(prepared)) return Effect.map(prepared, seal)
-    const exit = prepared as Exit.Exit<HttpClientRequest.HttpClientRequest, unknown>
-    return Exit.isSuccess(exit) ? seal(exit.value) : Exit.failCause(exit.cause)
-  }
-
-  #policy(definition: Definition, options: Endpoint.Policy | undefined): Policy.Effective {
-    if (options !== undefined) return Policy.resolve(definition, options, this.#settings.policy)
-    let policy = this.#policies.get(definition)
-    if (policy === undefined) {
-      policy = Policy.resolve(definition, undefined, this.#settings.policy)
-      this.#policies.set(definition, policy)
-    }
-    return policy
-  }
-
-  /** What the calls of an Operation share: nothing of an earlier epoch. */
-  #table(operation: Operation.Service): Inflight<Settled> {
-    const table = Operation.slot(operation, this, () => new Inflight<Settled>())
-    table.enter(operation[Operation.TypeId].epoch)
-    return table
-  }
-
-  /** What is at hand or under way already, or a new call. */
-  #step(prepared: Prepare.Prepared, site: Run.Site): Step {
-    const { definition, key, policy } = prepared
-    const operation: Operation.Service | undefined = site.context.unsafeMap.get(operationKey)
-    const table = operation === undefined ? undefined : this.#table(operation)
-    const isShared = table !== undefined && key !== undefined && policy.dedupe !== "none"
+    if (ready instanceof Flight) return ready.join(resume)
+    if (operation === undefined) return this.#perform(ready, undefined, site, resume)
+    const { definition, key, policy, url } = ready
+    if (Operation.isClosed(operation)) return closed(definition)
+    const table = this.preparing.table(operation)
+    const isShared = key !== undefined && policy.dedupe !== "none"
     const known = isShared ? table.find(key) : undefined
-    if (isShared && known !== undefined) return { _tag: "Join", table, flight: known, isFirst: false }
+    if (known !== undefined) return known.join(resume)
     // A call that may change something is never behind one that read before it.
-    if (!definition.safe) table?.invalidate(prepared.url)
-    if (!isShared) return { _tag: "Alone", prepared, table }
-    const flight = table.open(key, prepared.url, policy.dedupe === "until-invalidated")
-    const started = this.#perform(prepared, table, site, (exit) => table.settle(flight, exit))
+    if (!definition.safe) table.invalidate(url)
+    const begin = (resume: (exit: Settled) => void) => this.#perform(ready, table, site, resume)
+    if (!isShared) return Operation.whileOpen(operation, begin, resume)
+    const flight = table.open({ key, alias: this.preparing.aliasOf(ready), url }, policy.dedupe === "until-invalidated")
+    const started = Operation.whileOpen(operation, begin, (exit) => flight.settle(exit))
     if (typeof started === "function") flight.leave = started
-    else table.settle(flight, started)
-    return { _tag: "Join", table, flight, isFirst: true }
+    else flight.settle(started)
+    return flight.join(resume, true)
+  }
+
+  /** The call prepared, to be sent whatever is at hand. */
+  #prepared(request: RequestImpl, options: Endpoint.Policy | undefined): Effect.Effect<Prepare.Prepared, unknown> {
+    return Effect.suspend(() => {
+      const ready = this.preparing.prepare(request, options, undefined)
+      return isReady(ready) ? Effect.succeed(ready) : ready
+    }).pipe(
+      Effect.flatMap((ready) =>
+        isPrepared(ready)
+          ? Effect.succeed(ready)
+          : Exit.isExit(ready) && Exit.isFailure(ready)
+            ? Exit.failCause(ready.cause)
+            : noAnswer
+      )
+    )
   }
 
   /** Sends, retries, decodes and accounts for one call. */
@@ -290,7 +215,7 @@ export class Engine {
     const { client, onResponse } = this.#settings
     if (prepared.policy.hedge !== undefined || onResponse !== undefined) return undefined
     const effect = client.execute(prepared.request)
-    if (!Fiberless.isFiberless(effect) || Tracing.tracerOf(site) !== undefined) return undefined
+    if (!Fiberless.isFiberless(effect) || site.tracer !== undefined) return undefined
     let exchange: Exchange | undefined
     const started = (effect as FiberlessResponse)[Fiberless.TypeId](services, (exit) =>
       exchange?.receive(prepared.request, exit)
@@ -299,15 +224,9 @@ export class Engine {
       exchange = adopter
     }
     if (typeof started === "function" || Exit.isFailure(started)) return { hit: undefined, started, attach }
-    const response = started.value
-    const decoded = CacheLink.remembered(response, prepared)
-    if (decoded === undefined) return { hit: undefined, started, attach }
-    const outcome = CacheLink.outcomeOf(response)
-    const operation: Operation.Service | undefined = services.unsafeMap.get(operationKey)
-    if (operation !== undefined) {
-      Operation.recordCall(operation, { outcome, lifetime: CacheLink.lifetimeOf(response, prepared) })
-    }
-    return { hit: Exit.succeed(new Answer(decoded, response, outcome, atOnce)), started, attach }
+    const hit = prepared.isPlain ? Hit.of(started.value, prepared.definition, services) : undefined
+    if (hit !== undefined) this.preparing.keep(prepared, site.context)
+    return { hit, started, attach }
   }
 
   /**
@@ -316,15 +235,12 @@ export class Engine {
    */
   open(request: RequestImpl, options: Endpoint.Policy | undefined): Effect.Effect<Opened, unknown, unknown> {
     return Effect.withFiberRuntime<Opened, unknown, unknown>((fiber) => {
-      const site = this.site(fiber.currentContext, fiber.getFiberRefs())
-      const ready = this.#prepare(request, options)
-      const sealed = (isReady(ready) ? Effect.succeed(ready) : ready) as Effect.Effect<Ready, unknown>
-      return Effect.flatMap(sealed, (ready): Effect.Effect<Opened, unknown> => {
-        if (Exit.isExit(ready)) return ready
+      const site = Run.siteIn(fiber)
+      return Effect.flatMap(this.#prepared(request, options), (ready): Effect.Effect<Opened, unknown> => {
         const call = this.#call(ready, site)
         const operation: Operation.Service | undefined = site.context.unsafeMap.get(operationKey)
         if (!ready.definition.safe && operation !== undefined) {
-          this.#table(operation).invalidate(ready.url)
+          this.preparing.table(operation).invalidate(ready.url)
         }
         return Effect.flatMap(Opening.open(call), (tried): Effect.Effect<Opened, unknown> => {
           if (Exit.isSuccess(tried)) return Effect.succeed({ call, response: tried.value })
@@ -365,8 +281,8 @@ export class Engine {
       redirects: this.#settings.redirects,
       callEnd: begun + limits.totalMillis,
       isTraced: false,
-      remembered: (response) => CacheLink.remembered(response, prepared),
-      site: { context: services, fiberRefs: site.fiberRefs, clock: site.clock }
+      remembered: (response) => (prepared.isPlain ? CacheLink.remembered(response, prepared.definition) : undefined),
+      site: site.within(services)
     }
     return { prepared, plan, begun, origin: originOf(prepared.request.url) }
   }
@@ -401,10 +317,7 @@ export class Engine {
     const { refresh } = this.#settings
     const stream = prepared.request.body._tag === "Stream"
     if (refresh === undefined || stream) return Effect.succeed(undefined)
-    const anew = Effect.suspend(() => {
-      const ready = this.#prepare(prepared.impl, prepared.options)
-      return isReady(ready) ? Effect.succeed(ready) : (ready as Effect.Effect<Ready, unknown>)
-    }).pipe(Effect.flatMap((ready) => (Exit.isExit(ready) ? ready : Effect.succeed(ready))))
+    const anew = this.#prepared(prepared.impl, prepared.options)
     return Effect.flatMap(anew, (current) =>
       current.identity !== prepared.identity
         ? Effect.succeed(current)
@@ -441,18 +354,17 @@ export class Engine {
   }
 }
 
+const isPrepared = (ready: Ready): ready is Prepare.Prepared => !(ready instanceof Flight) && !Exit.isExit(ready)
+
 /** A call that did not succeed cannot come this far. */
 const noAnswer = Effect.die(new Error("A failed call was settled as an answer."))
+
+/** As with a load, it is a defect to call after the Operation's end. */
+const closed = ({ method, name, template }: Definition) =>
+  Exit.die(new SourceError.OperationClosed({ source: name, key: `${method} ${template}` }))
 
 /** The origin of a URL that has been parsed before: up to its third slash. */
 const originOf = (href: string): string => {
   const end = href.indexOf("/", 8)
   return end === -1 ? href : href.slice(0, end)
 }
-
-const isReady = (ready: Ready | Effect.Effect<Ready, unknown, unknown>): ready is Ready =>
-  !Effect.isEffect(ready) || Exit.isExit(ready)
-
-/** Calls with options of their own share only with calls that have the same. */
-const variant = (policy: Policy.Effective): string =>
-  ` ${policy.decode} ${policy.reading} ${policy.cache?.mode ?? ""} ${policy.limits.maxBodyBytes}`

@@ -77,23 +77,28 @@ export const of = (context: Services, prepared: Prepared): Services => {
   return found
 }
 
-const make = (context: Services, { definition, identity, impl, policy }: Prepared): Services => {
-  let services = plain(context)
-  const outer = Context.get(services, CacheOptions.Current)
+/** What a cache below is to know of the call. */
+export const cacheOptions = (
+  context: Services,
+  { definition, identity, impl, policy }: Prepared
+): CacheOptions.CacheOptions => {
+  const outer = Context.get(context, CacheOptions.Current)
   const own = typeof definition.tags === "function" ? definition.tags(impl.input) : (definition.tags ?? [])
-  services = Context.add(services, CacheOptions.Current, {
+  return {
     ...outer,
     ...policy.cache,
     tags: [...(outer.tags ?? []), ...(policy.cache?.tags ?? []), ...own],
     redirect: "manual",
     // What `prepare` set tells callers apart in the cache as well, whether or not the upstream says so with Vary.
     ...(identity === "" ? undefined : { identity })
-  })
-  if (policy.limits.maxBodyBytes !== defaultMaxBodyBytes) {
-    const limit = Option.some(FileSystem.Size(policy.limits.maxBodyBytes))
-    services = Context.add(services, HttpIncomingMessage.MaxBodySize, limit)
   }
-  return services
+}
+
+const make = (context: Services, prepared: Prepared): Services => {
+  const { maxBodyBytes } = prepared.policy.limits
+  const services = Context.add(plain(context), CacheOptions.Current, cacheOptions(context, prepared))
+  if (maxBodyBytes === defaultMaxBodyBytes) return services
+  return Context.add(services, HttpIncomingMessage.MaxBodySize, Option.some(FileSystem.Size(maxBodyBytes)))
 }
 
 /** How often the call was sent before, as whoever called this source says. */

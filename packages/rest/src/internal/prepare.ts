@@ -16,6 +16,10 @@ import * as Target from "./target.ts"
 export interface Prepared {
   readonly impl: RequestImpl
   readonly definition: Definition
+  readonly described: Described
+  /** What `prepare` gave, before it was checked. */
+  readonly given: HttpClientRequest.HttpClientRequest
+  /** What is sent. */
   readonly request: HttpClientRequest.HttpClientRequest
   /** The endpoint's own URL: what an unsafe call to it invalidates. */
   readonly url: string
@@ -63,12 +67,17 @@ const refused = (definition: Definition, problem: Problem): RestError.RestParame
         problem: problem.problem
       })
 
-/** The request as the endpoint describes it, before `prepare`. */
+/** The request as its endpoint describes it, before `prepare`. */
+export interface Described {
+  readonly request: HttpClientRequest.HttpClientRequest
+  readonly wire: Wire
+}
+
 export const describe = (
   impl: RequestImpl,
   base: Target.Base,
   isAllowed: (origin: string) => boolean
-): { readonly request: HttpClientRequest.HttpClientRequest; readonly wire: Wire } | RestError.RestError => {
+): Described | RestError.RestError => {
   const { definition, wire } = impl
   if (wire instanceof Problem) return refused(definition, wire)
   const target =
@@ -111,12 +120,11 @@ const bodyOf = (body: HttpBody.HttpBody): string | undefined => {
 
 const latin1 = new TextDecoder("latin1")
 
-/** A request as its endpoint describes it, with what else decides its key. */
-export interface Described {
+/** A described request, with what else decides its key. */
+export interface Sealing {
   readonly impl: RequestImpl
   readonly options: Endpoint.Policy | undefined
-  readonly wire: Wire
-  readonly described: HttpClientRequest.HttpClientRequest
+  readonly described: Described
   readonly base: Target.Base
   readonly policy: Effective
   /** Tells calls with options of their own from those without. */
@@ -127,16 +135,20 @@ export interface Described {
 
 /** The call with everything `prepare` set, checked once more, and its key. */
 export const seal = (
-  { base, described, impl, isKeyed, options, policy, variant, wire }: Described,
+  sealing: Sealing,
   prepared: HttpClientRequest.HttpClientRequest,
   isAllowed: (origin: string) => boolean,
   neutral: Neutral
 ): Prepared | RestError.RestError => {
+  const { base, impl, isKeyed, options, policy, variant } = sealing
+  const { request: described, wire } = sealing.described
   const { definition } = impl
   if (prepared === described) {
     return {
       impl,
       definition,
+      described: sealing.described,
+      given: prepared,
       request: described,
       url: described.url,
       key: !isKeyed
@@ -197,6 +209,8 @@ export const seal = (
   return {
     impl,
     definition,
+    described: sealing.described,
+    given: prepared,
     request: isWhole ? prepared : whole(prepared, href),
     url: described.url,
     key:

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import { HedgeBudget } from "../HedgeBudget.ts"
 import * as RetryAfter from "../RetryAfter.ts"
 import { RetryBudget } from "../RetryBudget.ts"
 import * as CacheLink from "./cacheLink.ts"
@@ -28,7 +29,7 @@ type Tried = Exit.Exit<Exchanged, Fault>
 /** Sends once. The callback may be called before this returns; the function returned stops down to the socket. */
 export const launch = (call: Call, resends: number, resume: (tried: Tried) => void): (() => void) => {
   const { plan, prepared } = call
-  const site = resends === 0 ? plan.site : { ...plan.site, context: Place.resent(plan.site.context, prepared, resends) }
+  const site = resends === 0 ? plan.site : plan.site.within(Place.resent(plan.site.context, prepared, resends))
   const traced = Tracing.begin(prepared, site, resends)
   if (traced === undefined) {
     const exchange = new Exchange(site === plan.site ? plan : { ...plan, site }, resume)
@@ -52,10 +53,13 @@ export const launch = (call: Call, resends: number, resume: (tried: Tried) => vo
   }
 }
 
+/** Whether a call is to be sent again after this attempt. */
+export const isWorthIt = (call: Call, tried: Tried): boolean =>
+  call.prepared.policy.retry.times > 0 && isMendable(call, tried)
+
 /** Whether an attempt ended in a way that another may mend. */
-export const isWorthIt = ({ prepared }: Call, tried: Tried): boolean => {
+const isMendable = ({ prepared }: Call, tried: Tried): boolean => {
   const { retry } = prepared.policy
-  if (retry.times === 0) return false
   if (Exit.isSuccess(tried)) return retry.statuses.has(tried.value.response.status)
   const fault = Cause.failureOption(tried.cause)
   if (Option.isNone(fault)) return false
@@ -124,18 +128,26 @@ const askedFor = (call: Call, last: Tried): number | undefined => {
   return Option.getOrUndefined(Option.map(RetryAfter.parse(value, DateTime.unsafeMake(now(call))), Duration.toMillis))
 }
 
-/** An attempt, and a second beside it when the first is slow; the first good answer wins and the other is stopped. */
+/**
+ * An attempt, and a second beside it when the first is slow; the first good
+ * answer wins and the other is stopped. When neither is good, the first to end says so.
+ */
 export const hedged = (call: Call): Effect.Effect<Tried> => {
   const { hedge } = call.prepared.policy
   if (hedge === undefined) return attempt(call, 0)
-  const good = (resends: number) =>
-    Effect.flatMap(attempt(call, resends), (tried) =>
-      isWorthIt(call, tried) ? Effect.fail(tried) : Effect.succeed(tried)
-    )
-  const second = Effect.sleep(Duration.millis(hedge.afterMillis)).pipe(
-    // A hedge is a retry made early, and comes out of the same budget.
-    Effect.flatMap(() => (budgetOf(call).withdraw(call.origin, now(call)) ? good(1) : Effect.never))
-  )
-  const first = good(0)
-  return Effect.raceFirst(first, second).pipe(Effect.catchAll((tried) => Effect.succeed(tried)))
+  return Effect.suspend(() => {
+    const budget = Context.get(call.plan.site.context, HedgeBudget)
+    if (Place.resends(call.plan.site.context) === 0) budget.deposit(call.origin, call.begun)
+    let isHedged = false
+    const good = (resends: number) =>
+      Effect.flatMap(attempt(call, resends), (tried) =>
+        // Alone, a bad answer is not worth waiting for: what is to be sent again is a retry's to send.
+        isHedged && isMendable(call, tried) ? Effect.fail(tried) : Effect.succeed(tried)
+      )
+    const second = Effect.suspend(() => {
+      isHedged = budget.withdraw(call.origin, now(call))
+      return isHedged ? good(1) : Effect.never
+    })
+    return Effect.merge(Effect.race(good(0), Effect.delay(second, Duration.millis(hedge.afterMillis))))
+  })
 }

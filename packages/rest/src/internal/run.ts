@@ -6,15 +6,66 @@ import * as DefaultServices from "effect/DefaultServices"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import * as Runtime from "effect/Runtime"
+import * as Tracer from "effect/Tracer"
+import { isSet } from "./undiciTracing.ts"
 
 /** Where a call runs: the caller's services and, when it called from a fiber, that fiber's settings. */
-export interface Site {
+export class Site {
   readonly context: Context.Context<never>
-  readonly fiberRefs: FiberRefs.FiberRefs | undefined
   readonly clock: Clock.Clock
+  /** Where spans go; undefined where nobody has set a tracer, or it is off. */
+  readonly tracer: Tracer.Tracer | undefined
+  private readonly fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  private refs: FiberRefs.FiberRefs | undefined
+
+  constructor(
+    context: Context.Context<never>,
+    clock: Clock.Clock,
+    tracer: Tracer.Tracer | undefined,
+    fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined,
+    refs: FiberRefs.FiberRefs | undefined = undefined
+  ) {
+    this.context = context
+    this.clock = clock
+    this.tracer = tracer
+    this.fiber = fiber
+    this.refs = refs
+  }
+
+  /** Taken from the fiber when first asked for: a call that is answered at once has no use for them. */
+  get fiberRefs(): FiberRefs.FiberRefs | undefined {
+    this.refs ??= this.fiber?.getFiberRefs()
+    return this.refs
+  }
+
+  /** The same place with other services. */
+  within(context: Context.Context<never>): Site {
+    return new Site(context, this.clock, this.tracer, undefined, this.fiberRefs)
+  }
+}
+
+/** The site of a caller without a fiber. */
+export const siteOf = (context: Context.Context<never>, clock: Clock.Clock): Site =>
+  new Site(context, context.unsafeMap.get(Clock.Clock.key) ?? clock, provided(context), undefined)
+
+/** A tracer that was given as a service, where no fiber has one of its own. */
+const provided = ({ unsafeMap }: Context.Context<never>): Tracer.Tracer | undefined => {
+  const tracer: Tracer.Tracer | undefined = unsafeMap.get(Tracer.Tracer.key)
+  return tracer !== undefined && isSet(tracer) ? tracer : undefined
+}
+
+/** The site of a fiber. */
+export const siteIn = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Site => {
+  const context = fiber.currentContext as Context.Context<never>
+  const tracer = isSet(fiber.currentTracer) ? fiber.currentTracer : provided(context)
+  const isOn = tracer !== undefined && fiber.getFiberRef(FiberRef.currentTracerEnabled)
+  const clock: Clock.Clock = fiber.currentDefaultServices.unsafeMap.get(Clock.Clock.key)
+  return new Site(context, clock, isOn ? tracer : undefined, fiber)
 }
 
 const live: Clock.Clock = DefaultServices.liveServices.unsafeMap.get(Clock.Clock.key)

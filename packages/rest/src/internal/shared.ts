@@ -5,19 +5,21 @@ import { Inflight } from "./inflight.ts"
 import * as Run from "./run.ts"
 
 export class Shared {
-  readonly #table = new Inflight<Exit.Exit<void, unknown>>()
+  readonly #table = new Inflight<Exit.Exit<void, unknown>>((exit) => exit)
 
   run(key: string, effect: Effect.Effect<void, unknown>, site: Run.Site): Effect.Effect<void, unknown> {
     return Effect.async((resume) => {
       const known = this.#table.find(key)
-      const flight = known ?? this.#table.open(key, key, false)
-      const leave = this.#table.join(flight, resume)
+      const flight = known ?? this.#table.open({ key, alias: undefined, url: key }, false)
       if (known === undefined) {
-        const started = Run.start(effect, site, (exit) => this.#table.settle(flight, exit))
+        const started = Run.start(effect, site, (exit) => flight.settle(exit))
         if (Run.isLeave(started)) flight.leave = started
-        else this.#table.settle(flight, started)
+        else flight.settle(started)
       }
-      return Effect.sync(leave)
+      const joined = flight.join(resume, true)
+      if (Run.isLeave(joined)) return Effect.sync(joined)
+      resume(joined)
+      return undefined
     })
   }
 }

@@ -29,7 +29,11 @@ class TestCall extends Effectable.Class<unknown, unknown, unknown> {
   }
   get [Fiberless.TypeId](): Fiberless.Start<unknown, unknown, never> {
     return (context: Context.Context<never>, resume) =>
-      Run.start(this.#effect as Effect.Effect<unknown, unknown>, { context, fiberRefs: undefined, clock: live }, resume)
+      Run.start(
+        this.#effect as Effect.Effect<unknown, unknown>,
+        Run.siteOf(context as Context.Context<never>, live),
+        resume
+      )
   }
   commit(): Effect.Effect<unknown, unknown, unknown> {
     return this.#effect

@@ -7,11 +7,8 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberRef from "effect/FiberRef"
-import * as FiberRefs from "effect/FiberRefs"
 import { constTrue } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
@@ -19,18 +16,7 @@ import type { Exchanged, Fault } from "./exchange.ts"
 import type { Prepared } from "./prepare.ts"
 import type * as Run from "./run.ts"
 import * as Target from "./target.ts"
-import { isSet, propagate } from "./undiciTracing.ts"
-
-/** The tracer that applies where a call is made; undefined when there is none, or it is off. */
-export const tracerOf = (site: Run.Site): Tracer.Tracer | undefined => {
-  const { context, fiberRefs } = site
-  if (fiberRefs !== undefined && !FiberRefs.getOrDefault(fiberRefs, FiberRef.currentTracerEnabled)) return undefined
-  const services =
-    fiberRefs === undefined ? context : FiberRefs.getOrDefault(fiberRefs, DefaultServices.currentServices)
-  const tracer: Tracer.Tracer | undefined =
-    services.unsafeMap.get(Tracer.Tracer.key) ?? context.unsafeMap.get(Tracer.Tracer.key)
-  return tracer !== undefined && isSet(tracer) ? tracer : undefined
-}
+import { propagate } from "./undiciTracing.ts"
 
 /** A span begun, with the request that tells the upstream of it. */
 export interface Traced {
@@ -43,7 +29,7 @@ const nanos = (site: Run.Site): bigint => site.clock.unsafeCurrentTimeNanos()
 
 /** Begins the span of one sending; `resends` is how often the call was sent before. */
 export const begin = (prepared: Prepared, site: Run.Site, resends: number): Traced | undefined => {
-  const tracer = tracerOf(site)
+  const { tracer } = site
   if (tracer === undefined) return undefined
   const { definition, request } = prepared
   const url = new URL(request.url)
@@ -68,7 +54,7 @@ export const begin = (prepared: Prepared, site: Run.Site, resends: number): Trac
   return {
     span,
     request: HttpClientRequest.setHeaders(request, propagate(span)),
-    site: { ...site, context: Context.add(site.context, Tracer.ParentSpan, span) }
+    site: site.within(Context.add(site.context, Tracer.ParentSpan, span))
   }
 }
 

@@ -106,6 +106,7 @@ export class Body {
   #limitBytes = Number.POSITIVE_INFINITY
   #readers: Set<Reader> | undefined
   #pull: ((pulled: Pulled) => void) | undefined
+  #onSettled: Array<() => void> | undefined
   /** Whether what gives us chunks, socket or decoder, waits for a reader. */
   #paused = false
   /** Encoded bytes, until it is known whether they are few. */
@@ -121,6 +122,12 @@ export class Body {
   /** Whether every byte is here, or will not come. */
   get isSettled(): boolean {
     return this.#state !== "open"
+  }
+
+  /** Tells, once, when it has settled. */
+  onSettled(f: () => void): void {
+    this.#onSettled ??= []
+    this.#onSettled.push(f)
   }
 
   /** When the socket last gave something, decoded since or not. */
@@ -161,6 +168,7 @@ export class Body {
     // What a stream has not handed out yet, it still does.
     if (this.#mode !== "stream") this.#chunks.take()
     this.#settle()
+    for (const told of this.#onSettled ?? []) told()
   }
 
   // Towards the readers
@@ -279,6 +287,7 @@ export class Body {
     if (this.#state !== "open") return
     this.#state = "ended"
     this.#settle()
+    for (const told of this.#onSettled ?? []) told()
   }
 
   #tooLarge(): void {

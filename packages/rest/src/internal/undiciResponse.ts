@@ -34,6 +34,15 @@ export const Bytes: unique symbol = Symbol.for("@wellspring/http/bytes")
  * for the whole body by {@link Bytes} sees no pieces, and can tell one that is slow from one that has stopped.
  */
 export const IdleMillis: unique symbol = Symbol.for("@wellspring/http/idleMillis")
+/** Under this key a response tells whether its body is still on its way, and when it no longer is. */
+export const Coming: unique symbol = Symbol.for("@wellspring/http/coming")
+export interface Coming {
+  /** Whether every byte is here, or will not come. */
+  readonly isSettled: boolean
+  readonly mode: "unread" | "whole" | "stream"
+  /** Calls `f`, once, when it has settled. To be asked only before. */
+  readonly onSettled: (f: () => void) => void
+}
 
 type Read<A> = Exit.Exit<A, HttpClientError.ResponseError> | Fiberless.Fiberless<A, HttpClientError.ResponseError>
 
@@ -98,6 +107,10 @@ export class Response extends Inspectable.Class implements HttpClientResponse.Ht
 
   get [Bytes](): Read<Uint8Array> {
     return this.#read((bytes) => Exit.succeed(bytes))
+  }
+
+  get [Coming](): Coming {
+    return this.#body
   }
 
   [IdleMillis](): number {

@@ -15,6 +15,7 @@ import type { Batch } from "./batch.ts"
 import * as BoundedMemo from "./boundedMemo.ts"
 import type { Definition } from "./definition.ts"
 import { Dispatcher } from "./dispatcher.ts"
+import type { Guests } from "./guest.ts"
 import type { Table } from "./identity.ts"
 import { Lane } from "./lane.ts"
 
@@ -98,6 +99,7 @@ export class State {
   readonly settings: Settings
   private readonly inFlight = new Set<Batch>()
   private background: Set<Fiber.RuntimeFiber<unknown, unknown>> | undefined = undefined
+  private invited: Guests | undefined = undefined
   private calls = 0
   private readonly outcomes: Record<Outcome, number> = {
     hit: 0,
@@ -291,19 +293,24 @@ export class State {
     this.isClosed = true
     this.dispatcher.close()
     for (const batch of this.queued) batch.drop()
-    if (this.inFlight.size === 0 && this.background === undefined) {
-      this.release()
-      return Exit.void
-    }
+    if (this.inFlight.size === 0) return this.settle()
     const running = [...this.inFlight].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
     return Effect.zipRight(
       Fiber.interruptAllAs(running, FiberId.none),
-      Effect.suspend(() =>
-        Effect.zipRight(
-          Fiber.awaitAll(this.background ?? []),
-          Effect.sync(() => this.release())
-        )
-      )
+      Effect.suspend(() => this.settle())
+    )
+  }
+
+  private settle(): Effect.Effect<void> {
+    // Resolvers have ended, and with them what they waited for; this is for everyone else.
+    for (const guest of [...(this.invited ?? [])]) guest.stop()
+    if (this.background === undefined || this.background.size === 0) {
+      this.release()
+      return Exit.void
+    }
+    return Effect.zipRight(
+      Fiber.awaitAll(this.background),
+      Effect.sync(() => this.release())
     )
   }
 
@@ -321,6 +328,15 @@ export class State {
   }
 
   // For the rooms above
+
+  get guests(): Guests {
+    this.invited ??= new Set()
+    return this.invited
+  }
+
+  findSlot<A>(key: object): A | undefined {
+    return this.slots?.get(key) as A | undefined
+  }
 
   slot<A>(key: object, make: () => A): A {
     if (this.slots?.has(key) === true) return this.slots.get(key) as A

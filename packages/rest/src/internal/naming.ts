@@ -1,0 +1,38 @@
+/** Names for calls, by which equal ones are found before they are described, prepared and keyed. */
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Option from "effect/Option"
+import { Problem } from "../Path.ts"
+import type { Described, Neutral } from "./prepare.ts"
+import type { RequestImpl } from "./request.ts"
+
+/** What a request without a body would send, which tells it from every other of its endpoint; undefined where more than that counts. */
+export const textOf = ({ definition, location, wire }: RequestImpl): string | undefined =>
+  definition.method !== "GET" ||
+  definition.key !== undefined ||
+  location !== undefined ||
+  wire instanceof Problem ||
+  wire.body !== undefined
+    ? undefined
+    : wire.identity
+
+/**
+ * What `prepare` made of a request, as a text that no other outcome has; empty when it left it alone. Undefined where that
+ * cannot be told, or is not all that counts.
+ */
+export const added = (
+  { request }: Described,
+  given: HttpClientRequest.HttpClientRequest,
+  neutral: Neutral
+): string | undefined => {
+  if (given === request) return ""
+  if (given.method !== request.method || given.body !== request.body || Option.isSome(given.hash)) return undefined
+  // Lengths keep one value's end from being taken for another's beginning.
+  let text = given.url === request.url ? "\n" : `${given.url}\n`
+  for (const [name, value] of given.urlParams) text += `${name.length}:${name}=${value.length}:${value}&`
+  for (const name in given.headers) {
+    const value = given.headers[name]
+    if (value === undefined || neutral.headers.has(name)) return undefined
+    text += `${name}:${value.length}:${value};`
+  }
+  return text
+}

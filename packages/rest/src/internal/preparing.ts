@@ -1,0 +1,195 @@
+/** From a request to a call that can be sent, or to its answer, where a cache still holds that. */
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpCache from "@wellspring/http-cache/HttpCache"
+import * as Operation from "@wellspring/source/Operation"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type * as Endpoint from "../Endpoint.ts"
+import { retold } from "./answer.ts"
+import type { Definition } from "./definition.ts"
+import type { Settings } from "./engine.ts"
+import * as Hit from "./hit.ts"
+import { type Alias, type Flight, Inflight } from "./inflight.ts"
+import * as Naming from "./naming.ts"
+import * as Policy from "./policy.ts"
+import * as Prepare from "./prepare.ts"
+import { type Repeated, Repeats } from "./repeats.ts"
+import type { RequestImpl } from "./request.ts"
+import type * as Run from "./run.ts"
+import type { Settled } from "./settle.ts"
+import * as Target from "./target.ts"
+
+/** A call that has been prepared, or one like it that is under way already, or what it ended with before either. */
+export type Ready = Prepare.Prepared | Flight<Settled> | Settled
+
+/** A call whose base or credentials take time. What they need is in the context of whoever calls. */
+export type Awaited = Effect.Effect<Ready, unknown>
+
+export const isReady = (ready: Ready | Awaited): ready is Ready => !Effect.isEffect(ready) || Exit.isExit(ready)
+
+/** What is worked out once for an endpoint. */
+interface OfEndpoint {
+  readonly policy: Policy.Effective
+  /** Undefined where no call may be answered without being sent. */
+  readonly repeats: Repeats | undefined
+}
+
+/** A call on its way to being prepared. */
+interface Draft {
+  readonly impl: RequestImpl
+  readonly options: Endpoint.Policy | undefined
+  readonly base: Target.Base
+  readonly ofEndpoint: OfEndpoint
+  readonly described: Prepare.Described
+  /** By which calls that send the same are found; undefined where they cannot be found by it. */
+  readonly text: string | undefined
+  readonly table: Inflight<Settled> | undefined
+  readonly repeated: Repeated | undefined
+  readonly site: Run.Site | undefined
+}
+
+export class Preparing {
+  private readonly settings: Settings
+  private readonly endpoints = new WeakMap<Definition, OfEndpoint>()
+  /** The base URL where it is always the same. */
+  private readonly fixed: Target.Base | undefined
+  private readonly cache: HttpCache.Service | undefined
+
+  constructor(settings: Settings) {
+    const { base, client, onResponse } = settings
+    this.settings = settings
+    this.fixed = Effect.isEffect(base) ? undefined : base
+    this.cache =
+      this.fixed === undefined || onResponse !== undefined ? undefined : Option.getOrUndefined(HttpCache.of(client))
+  }
+
+  /**
+   * The call as prepared, at once where nothing has to be waited for.
+   *
+   * @param site where an answer may be taken from what is at hand and shared with others; without it the call is only prepared
+   */
+  prepare(impl: RequestImpl, options: Endpoint.Policy | undefined, site: Run.Site | undefined): Ready | Awaited {
+    if (this.fixed !== undefined) return this.prepareAt(impl, options, this.fixed, site)
+    return Effect.flatMap(this.settings.base as Effect.Effect<string | URL, unknown>, (input) => {
+      const ready = this.prepareAt(impl, options, Target.base(input), site)
+      return isReady(ready) ? Effect.succeed(ready) : ready
+    })
+  }
+
+  /** Remembers a call that was answered from the cache. */
+  keep(prepared: Prepare.Prepared, context: Context.Context<never>): void {
+    const { repeats } = this.ofEndpoint(prepared.definition)
+    // What is kept in an Operation comes before the cache.
+    if (repeats === undefined || prepared.policy.dedupe === "until-invalidated") return
+    const [text, added] = this.namesOf(prepared)
+    if (text !== undefined && added !== undefined) repeats.keep(text, added, prepared, context)
+  }
+
+  /** Another name for a call that is begun in an Operation, by which others find it early. */
+  aliasOf(prepared: Prepare.Prepared): Alias | undefined {
+    const [text, added] = this.namesOf(prepared)
+    if (text === undefined || added === undefined) return undefined
+    return { endpoint: this.ofEndpoint(prepared.definition), text: both(text, added) }
+  }
+
+  /** What the calls of an Operation share: nothing of an earlier epoch. */
+  table(operation: Operation.Service): Inflight<Settled> {
+    return entered(
+      Operation.slot(operation, this, () => new Inflight<Settled>(retold)),
+      operation
+    )
+  }
+
+  private namesOf({ described, given, impl, options }: Prepare.Prepared) {
+    const text = options !== undefined || this.fixed === undefined ? undefined : Naming.textOf(impl)
+    return [text, text === undefined ? undefined : Naming.added(described, given, this.settings.neutral)] as const
+  }
+
+  private prepareAt(
+    impl: RequestImpl,
+    options: Endpoint.Policy | undefined,
+    base: Target.Base,
+    site: Run.Site | undefined
+  ): Ready | Awaited {
+    const { isAllowed, prepare } = this.settings
+    const ofEndpoint = this.ofEndpoint(impl.definition)
+    const isFound = options === undefined && site !== undefined && this.fixed !== undefined
+    const text = isFound ? Naming.textOf(impl) : undefined
+    const table = text === undefined || site === undefined ? undefined : this.busy(site.context)
+    if (prepare === undefined && text !== undefined) {
+      const flight = table?.findByAlias(ofEndpoint, text)
+      if (flight !== undefined) return flight
+    }
+    const repeated = text === undefined ? undefined : ofEndpoint.repeats?.find(text)
+    const described = repeated?.described ?? Prepare.describe(impl, base, isAllowed)
+    if ("_tag" in described) return Exit.fail(described)
+    const draft: Draft = { impl, options, base, ofEndpoint, described, text, table, repeated, site }
+    if (prepare === undefined) return this.seal(draft, described.request)
+    const given = prepare(described.request)
+    if (!Effect.isEffect(given)) return this.seal(draft, given)
+    const awaited = given as Effect.Effect<HttpClientRequest.HttpClientRequest, unknown>
+    if (!Exit.isExit(awaited)) return Effect.map(awaited, (given) => this.seal(draft, given))
+    const exit = awaited as Exit.Exit<HttpClientRequest.HttpClientRequest, unknown>
+    return Exit.isSuccess(exit) ? this.seal(draft, exit.value) : Exit.failCause(exit.cause)
+  }
+
+  private seal(draft: Draft, given: HttpClientRequest.HttpClientRequest): Ready {
+    const { base, described, impl, ofEndpoint, options, site } = draft
+    const { isAllowed, neutral, policy: ofSource } = this.settings
+    const found = this.found(draft, given)
+    if (found !== undefined) return found
+    const policy = options === undefined ? ofEndpoint.policy : Policy.resolve(impl.definition, options, ofSource)
+    const isKeyed = site?.context.unsafeMap.has(Operation.Operation.key) === true
+    const variant = options === undefined ? "" : variantOf(policy)
+    const sealed = Prepare.seal({ impl, options, described, base, policy, variant, isKeyed }, given, isAllowed, neutral)
+    return "_tag" in sealed ? Exit.fail(sealed) : sealed
+  }
+
+  /** A call like it that is under way in the Operation, or an answer that the cache still holds. */
+  private found(
+    { described, impl, ofEndpoint, repeated, site, table, text }: Draft,
+    given: HttpClientRequest.HttpClientRequest
+  ): Flight<Settled> | Settled | undefined {
+    if (text === undefined || site === undefined || (table === undefined && repeated === undefined)) return undefined
+    const added = Naming.added(described, given, this.settings.neutral)
+    if (added === undefined) return undefined
+    const flight = table?.findByAlias(ofEndpoint, both(text, added))
+    if (flight !== undefined) return flight
+    // A hit has a span of its own where there is a tracer.
+    const response = site.tracer === undefined ? repeated?.look(added, site.context) : undefined
+    return response === undefined ? undefined : Hit.of(response, impl.definition, site.context)
+  }
+
+  /** The calls of the caller's Operation, where any are under way or kept. */
+  private busy({ unsafeMap }: Context.Context<never>): Inflight<Settled> | undefined {
+    const operation: Operation.Service | undefined = unsafeMap.get(Operation.Operation.key)
+    const table = operation === undefined ? undefined : Operation.findSlot<Inflight<Settled>>(operation, this)
+    return operation === undefined || table === undefined || entered(table, operation).size === 0 ? undefined : table
+  }
+
+  private ofEndpoint(definition: Definition): OfEndpoint {
+    let known = this.endpoints.get(definition)
+    if (known === undefined) {
+      known = {
+        policy: Policy.resolve(definition, undefined, this.settings.policy),
+        repeats: this.cache === undefined ? undefined : new Repeats(this.cache)
+      }
+      this.endpoints.set(definition, known)
+    }
+    return known
+  }
+}
+
+// Two line breaks end what would be sent: neither URLs nor JSON have one, and there is one between them.
+const both = (text: string, added: string): string => (added === "" ? text : `${text}\n\n${added}`)
+
+const entered = (table: Inflight<Settled>, operation: Operation.Service): Inflight<Settled> => {
+  table.enter(operation[Operation.TypeId].epoch)
+  return table
+}
+
+/** Calls with options of their own share only with calls that have the same. */
+const variantOf = (policy: Policy.Effective): string =>
+  ` ${policy.decode} ${policy.reading} ${policy.cache?.mode ?? ""} ${policy.limits.maxBodyBytes}`
