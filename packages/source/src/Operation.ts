@@ -20,7 +20,8 @@ import * as Tracer from "effect/Tracer"
 import type * as Fiberless from "./Fiberless.ts"
 import { Guest } from "./internal/guest.ts"
 import { isTraced } from "./internal/instruments.ts"
-import { OperationTypeId, operationKey, ReporterId, State } from "./internal/state.ts"
+import { operationKey } from "./internal/place.ts"
+import { OperationTypeId, ReporterId, State } from "./internal/state.ts"
 
 export const TypeId: typeof OperationTypeId = OperationTypeId
 export type TypeId = typeof TypeId

@@ -13,7 +13,8 @@ import type { Answer, Ask, Definition } from "./definition.ts"
 import { Entry, type Waiter } from "./entry.ts"
 import type { Table } from "./identity.ts"
 import type { Tally } from "./instruments.ts"
-import type { Caller, Place, State } from "./state.ts"
+import type { Place } from "./place.ts"
+import type { Caller, State } from "./state.ts"
 
 export class Lane {
   readonly table: Table<Entry>

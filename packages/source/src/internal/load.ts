@@ -12,7 +12,8 @@ import type { Batch } from "./batch.ts"
 import type { Answer, Ask, Definition, Resume } from "./definition.ts"
 import { Entry } from "./entry.ts"
 import type { Lane } from "./lane.ts"
-import { type Caller, OperationTypeId, operationKey, type State } from "./state.ts"
+import { operationKey } from "./place.ts"
+import { type Caller, OperationTypeId, type State } from "./state.ts"
 import * as Waits from "./waits.ts"
 
 /** Which keys, of which source: what loads of one view have in common. */

@@ -5,8 +5,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
-import * as MutableHashMap from "effect/MutableHashMap"
-import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
@@ -16,50 +14,12 @@ import * as BoundedMemo from "./boundedMemo.ts"
 import type { Definition } from "./definition.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import type { Guests } from "./guest.ts"
-import type { Table } from "./identity.ts"
 import { Lane } from "./lane.ts"
+import { batchKey, operationKey, type Place, Places } from "./place.ts"
 
-export const operationKey = "@wellspring/source/Operation"
 export const OperationTypeId: unique symbol = Symbol.for(operationKey)
 /** Where a batch's sight of its Operation keeps the batch. */
 export const ReporterId: unique symbol = Symbol.for("@wellspring/source/Operation/reporter")
-const batchKey = "@wellspring/source/Batch"
-
-/** Services that come and go with a caller and change nothing about an answer. */
-const passing: ReadonlySet<string> = new Set([operationKey, batchKey, Tracer.ParentSpan.key, Scope.Scope.key])
-
-/** One set of services, as callers of one Operation provide it, and the lanes under it. */
-export class Place {
-  lanes = new Map<Definition, Lane>()
-  /** The lane asked for last, which is often the next. */
-  last: Lane | undefined = undefined
-  groups: Map<Definition, Table<Lane>> | undefined = undefined
-  /** All that its first caller had, what comes and goes included. */
-  readonly given: ReadonlyMap<string, unknown>
-  private lasting: ReadonlyMap<string, unknown> | undefined = undefined
-
-  constructor(given: ReadonlyMap<string, unknown>) {
-    this.given = given
-  }
-
-  /** What its callers have in common. Put together when somebody asks, which is rare. */
-  get services(): ReadonlyMap<string, unknown> {
-    this.lasting ??= new Map([...this.given].filter(([key]) => !passing.has(key)))
-    return this.lasting
-  }
-
-  /** Whether these are the very same services. */
-  isOf(context: ReadonlyMap<string, unknown>): boolean {
-    const { services } = this
-    let left = services.size
-    for (const [key, service] of context) {
-      if (passing.has(key)) continue
-      if (!services.has(key) || services.get(key) !== service) return false
-      left--
-    }
-    return left === 0
-  }
-}
 
 /** Where a load comes from. */
 export interface Caller {
@@ -97,9 +57,9 @@ export class State {
   /** Batches that wait for a place in front of their backend. */
   readonly queued = new Set<Batch>()
   readonly settings: Settings
-  readonly guests: Guests = new Set()
   private readonly inFlight = new Set<Batch>()
   private background: Set<Fiber.RuntimeFiber<unknown, unknown>> | undefined = undefined
+  private invited: Guests | undefined = undefined
   private calls = 0
   private readonly outcomes: Record<Outcome, number> = {
     hit: 0,
@@ -113,14 +73,7 @@ export class State {
   private lastContext: Context.Context<never> | undefined = undefined
   private lastCaller: Caller | undefined = undefined
   private callers: WeakMap<Context.Context<never>, Caller> | undefined = undefined
-  /** The services of the first caller: nearly always those of every caller. */
-  private firstPlace: Place | undefined = undefined
-  /** All places by the numbers of their services, once there is a second. */
-  private places: Map<string, Place> | undefined = undefined
-  /** A number for each service seen, the same for equal ones. */
-  private readonly numbers = MutableHashMap.empty<unknown, number>()
-  /** The lanes of sources that have their services from elsewhere. */
-  private closedPlace: Place | undefined = undefined
+  private readonly places = new Places()
 
   constructor(settings: Settings) {
     this.settings = settings
@@ -138,7 +91,9 @@ export class State {
     if (caller === undefined) {
       const { unsafeMap } = context
       const batch: Batch | undefined = unsafeMap.get(batchKey)
-      caller = { place: this.placeOf(unsafeMap, batch), batch, span: unsafeMap.get(Tracer.ParentSpan.key) }
+      const place =
+        batch?.lane.state === this && batch.lane.place.isOf(unsafeMap) ? batch.lane.place : this.places.of(unsafeMap)
+      caller = { place, batch, span: unsafeMap.get(Tracer.ParentSpan.key) }
       // The first context is remembered as the last one; a table is for those who come back in turns.
       if (this.lastContext !== undefined) {
         this.callers ??= new WeakMap()
@@ -151,39 +106,8 @@ export class State {
     return caller
   }
 
-  /** Services are the same when they are one object, or equal where they say what equal means. */
-  private placeOf(context: ReadonlyMap<string, unknown>, batch: Batch | undefined): Place {
-    if (batch !== undefined && batch.lane.state === this && batch.lane.place.isOf(context)) return batch.lane.place
-    const first = this.firstPlace
-    if (first === undefined) {
-      this.firstPlace = new Place(context)
-      return this.firstPlace
-    }
-    if (first.isOf(context)) return first
-    this.places ??= new Map([[this.nameOf(first), first]])
-    const place = new Place(context)
-    const name = this.nameOf(place)
-    const known = this.places.get(name)
-    if (known === undefined) this.places.set(name, place)
-    return known ?? place
-  }
-
-  private nameOf({ services }: Place): string {
-    return Array.from(services, ([key, service]) => `${key} ${this.numberOf(service)}`)
-      .sort()
-      .join()
-  }
-
-  private numberOf(service: unknown): number {
-    const known = MutableHashMap.get(this.numbers, service)
-    if (Option.isSome(known)) return known.value
-    const number = MutableHashMap.size(this.numbers)
-    MutableHashMap.set(this.numbers, service, number)
-    return number
-  }
-
   lane(definition: Definition, group: unknown, groupId: unknown, caller: Caller): Lane {
-    const place = definition.closed === undefined ? caller.place : this.placeApart()
+    const place = definition.closed === undefined ? caller.place : this.places.apart
     if (definition.group === undefined) {
       if (place.last?.definition === definition) return place.last
       let lane = place.lanes.get(definition)
@@ -209,30 +133,15 @@ export class State {
 
   /** The lanes of every group of a source that the caller can reach. */
   lanes(definition: Definition, caller: Caller): Iterable<Lane> {
-    const place = definition.closed === undefined ? caller.place : this.placeApart()
+    const place = definition.closed === undefined ? caller.place : this.places.apart
     return place.groups?.get(definition)?.values() ?? []
-  }
-
-  private placeApart(): Place {
-    this.closedPlace ??= new Place(new Map())
-    return this.closedPlace
   }
 
   /** Forgets what is remembered and what is under way: calls go on for those who wait for them. */
   newEpoch(): void {
     this.epoch++
     this.epochBegan = BoundedMemo.next()
-    for (const place of this.allPlaces()) {
-      tally(place)
-      place.last = undefined
-      place.lanes = new Map()
-      place.groups = undefined
-    }
-  }
-
-  private allPlaces(): ReadonlyArray<Place> {
-    const places = this.places === undefined ? [this.firstPlace] : [...this.places.values()]
-    return [...places, this.closedPlace].filter((place) => place !== undefined)
+    for (const place of this.places) place.forget()
   }
 
   // Batches
@@ -293,43 +202,43 @@ export class State {
     this.isClosed = true
     this.dispatcher.close()
     for (const batch of this.queued) batch.drop()
-    if (this.inFlight.size === 0 && this.background === undefined) {
-      this.stopGuests()
-      this.release()
-      return Exit.void
-    }
+    if (this.inFlight.size === 0) return this.settle()
     const running = [...this.inFlight].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
     return Effect.zipRight(
       Fiber.interruptAllAs(running, FiberId.none),
-      Effect.suspend(() => {
-        this.stopGuests()
-        return Effect.zipRight(
-          Fiber.awaitAll(this.background ?? []),
-          Effect.sync(() => this.release())
-        )
-      })
+      Effect.suspend(() => this.settle())
     )
   }
 
-  /** Resolvers have ended, and with them what they waited for; this is for everyone else. */
-  private stopGuests(): void {
-    if (this.guests.size > 0) for (const guest of [...this.guests]) guest.stop()
+  private settle(): Effect.Effect<void> {
+    // Resolvers have ended, and with them what they waited for; this is for everyone else.
+    for (const guest of [...(this.invited ?? [])]) guest.stop()
+    if (this.background === undefined || this.background.size === 0) {
+      this.release()
+      return Exit.void
+    }
+    return Effect.zipRight(
+      Fiber.awaitAll(this.background),
+      Effect.sync(() => this.release())
+    )
   }
 
   private release(): void {
-    for (const place of this.allPlaces()) tally(place)
     this.epoch++
-    this.firstPlace = undefined
-    this.places = undefined
-    this.closedPlace = undefined
+    for (const place of this.places) place.forget()
+    this.places.clear()
     this.slots = undefined
-    MutableHashMap.clear(this.numbers)
     this.callers = undefined
     this.lastContext = undefined
     this.lastCaller = undefined
   }
 
   // For the rooms above
+
+  get guests(): Guests {
+    this.invited ??= new Set()
+    return this.invited
+  }
 
   findSlot<A>(key: object): A | undefined {
     return this.slots?.get(key) as A | undefined
@@ -362,11 +271,4 @@ export class State {
     const { batches, calls, hits, joins, keys, loads, outcomes } = this
     return { loads, batches, keys, hits, joins, calls, outcomes: { ...outcomes } }
   }
-}
-
-/** Moves what the lanes of a place have counted to where all sources count. */
-const tally = ({ groups, lanes }: Place): void => {
-  for (const lane of lanes.values()) lane.definition.instruments.tally(lane.tally)
-  if (groups === undefined) return
-  for (const lanes of groups.values()) for (const lane of lanes.values()) lane.definition.instruments.tally(lane.tally)
 }
