@@ -59,19 +59,24 @@ export const requestHeaders = (plan: Plan.Plan, request: Message.Fields, questio
 
 const addValidators = (headers: MutableFields, entries: ReadonlyArray<Entry.Entry>): void => {
   const callers = callersTags(headers)
-  const ours = entries.flatMap((entry) => (entry.etag === "" || callers.includes(entry.etag) ? [] : [entry.etag]))
   const [only] = entries
   // Beside tags a date has no say (RFC 9110 §13.1.3): a caller's tags are sent alone, as they came.
   if (callers.length > 0 && only?.etag === "") return
-  const tags = callers.includes("*") ? ours : [...callers, ...ours]
+  const tags = callers.includes("*") ? [] : [...callers]
+  for (const { etag } of entries) if (etag !== "" && !callers.includes(etag)) tags.push(etag)
   if (tags.length > 0) headers["if-none-match"] = tags.join(", ")
   if (entries.length === 1 && only !== undefined && only.lastModified !== "")
     headers["if-modified-since"] = only.lastModified
-  else delete headers["if-modified-since"]
+  // To take a field away costs more than to look whether it is there.
+  else if (headers["if-modified-since"] !== undefined) delete headers["if-modified-since"]
 }
 
-const callersTags = (request: Message.Fields): Array<string> =>
-  EntityTag.parse(Message.line(request, "if-none-match") ?? "")
+const callersTags = (request: Message.Fields): ReadonlyArray<string> => {
+  const line = Message.line(request, "if-none-match")
+  return line === undefined ? none : EntityTag.parse(line)
+}
+
+const none: ReadonlyArray<string> = []
 
 /** The origin vouches for `previous`, which is now `entry`. */
 export interface Freshened<A extends Entry.Entry> {
