@@ -147,7 +147,7 @@ const identify = <A extends Entry.Entry>(
       entry.etag === ""
         ? entry.lastModified !== "" && entry.lastModified === modified
         : Entry.isStrong(tag)
-          ? entry.etag === tag
+          ? entry.etag === tag || isWeakened(entry, tag, modified)
           : EntityTag.weaklyEqual(entry.etag, tag)
     )
     return same.reduce<A | undefined>(
@@ -160,6 +160,16 @@ const identify = <A extends Entry.Entry>(
   if (callers.some((caller) => caller !== "*" && !EntityTag.weaklyEqual(caller, only.etag))) return undefined
   return only
 }
+
+/**
+ * Whether `tag` is the entry's own before something on the way, mostly a compression, made it a weak one: the
+ * date must say so too, as the strong validator that §4.3.4 asks for beside a strong tag that differs.
+ */
+const isWeakened = (entry: Entry.Entry, tag: string, modified: string | undefined): boolean =>
+  entry.etag === `W/${tag}` &&
+  entry.lastModified !== "" &&
+  entry.lastModified === modified &&
+  Entry.isDatedStrongly(entry)
 
 const freshen = <A extends Entry.Entry>(
   policy: Policy,
@@ -174,6 +184,12 @@ const freshen = <A extends Entry.Entry>(
   return { _tag: "Freshened", previous, entry: plan.mayStore ? entry : previous, isAnother, headers }
 }
 
+/** What a 304 changes. A strong tag would promise bytes that are not those we have: a weak one stays. */
+const newsOf = (headers: Message.Fields, previous: Entry.Entry): Message.Fields =>
+  previous.etag.startsWith("W/") && Entry.isStrong(Message.line(headers, "etag") ?? "")
+    ? { ...headers, etag: previous.etag }
+    : headers
+
 const update = (
   policy: Policy,
   plan: Plan.Plan,
@@ -182,7 +198,7 @@ const update = (
   times: { readonly requestTime: number; readonly responseTime: number },
   previous: Entry.Entry
 ): { readonly entry: Entry.Entry | undefined; readonly headers: Message.Fields } => {
-  const headers = StoredFields.update(previous.headers, response.headers, times.responseTime)
+  const headers = StoredFields.update(previous.headers, newsOf(response.headers, previous), times.responseTime)
   const vary = Vary.of(policy, request.headers, headers)
   if (vary === undefined) return { entry: undefined, headers }
   const made = makeEntry(
