@@ -37,7 +37,8 @@ export const make = <A>(memory: Memory, clock: Clock.Clock, namespace: string, c
   }
 
   const isInvalidatedSince = (position: number, key: string, tags: ReadonlyArray<string> = []): boolean =>
-    log.hasSince(position, ofKey(key)) || tags.some((tag) => log.hasSince(position, ofTag(tag)))
+    position !== log.now() &&
+    (log.hasSince(position, ofKey(key)) || tags.some((tag) => log.hasSince(position, ofTag(tag))))
 
   const isRefused = (
     key: string,

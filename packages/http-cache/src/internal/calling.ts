@@ -31,7 +31,7 @@ export const call = (engine: Engine, errand: Errand, resume: Receive): Coming =>
   const sending = send(engine, ask.runtime, Outgoing.withFields(ask.request, fields))
   return after(sending, resume, (exit, resume) => {
     if (Exit.isFailure(exit)) return failed(engine, errand, exit)
-    const times = { requestTime, responseTime: now(engine) }
+    const times = { requestTime, responseTime: now(engine), partition: ask.partition }
     return answered(engine, errand, { response: exit.value, head: headOf(exit.value), times, guard }, resume)
   })
 }
@@ -73,7 +73,7 @@ const digested = (engine: Engine, errand: Errand, arrival: Arrival, resume: Rece
     }
   }
   if (ask.plan.method === "HEAD" && selected !== undefined) learn(engine, errand, arrival, selected)
-  const storing = Storing.decide(ask.policy, ask.plan, ask.head, head, { ...times, partition: ask.partition })
+  const storing = Storing.decide(ask.policy, ask.plan, ask.head, head, times)
   if ((status === 206 || status === 416) && question._tag === "Complete" && selected !== undefined) {
     const anew = () => again(engine, errand, response, resume)
     return storing._tag === "Store" ? completed(engine, errand, arrival, storing.entry, selected, anew, resume) : anew()

@@ -5,10 +5,10 @@ import type * as Store from "@wellspring/cache-store/Store"
 import type * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import type * as Exit from "effect/Exit"
-import type * as Freshness from "../Freshness.ts"
 import type * as Message from "../Message.ts"
 import type * as Plan from "../Plan.ts"
 import type * as Reuse from "../Reuse.ts"
+import type * as Storing from "../Storing.ts"
 import type * as Validation from "../Validation.ts"
 import type { Ask, Failure } from "./ask.ts"
 import type { Background } from "./background.ts"
@@ -35,8 +35,8 @@ export interface Engine {
 
 /** What a flight ends with, for those who waited. */
 export type Landing =
-  /** An entry, which may or may not be what a waiter needs. */
-  | { readonly _tag: "Landed"; readonly stored: Stored.Stored }
+  /** An entry, which may or may not be what a waiter needs, and when it came. */
+  | { readonly _tag: "Landed"; readonly stored: Stored.Stored; readonly at: number }
   /** Nothing that can be shared: everybody for himself. */
   | { readonly _tag: "Alone" }
   /** The origin failed. */
@@ -63,7 +63,7 @@ export interface Errand {
 export interface Arrival {
   readonly response: HttpClientResponse.HttpClientResponse
   readonly head: Message.ResponseHead
-  readonly times: Freshness.Times
+  readonly times: Storing.Received
   readonly guard: Guard
 }
 

@@ -10,7 +10,7 @@ import type { Ask, Coming, Failure, Receive } from "./ask.ts"
 import { after, run } from "./begin.ts"
 import * as Body from "./body.ts"
 import type { Arrival, Engine, Errand } from "./errand.ts"
-import { alone, land } from "./errand.ts"
+import { alone, land, now } from "./errand.ts"
 import * as Intake from "./intake.ts"
 import { bytesOf } from "./origin.ts"
 import * as Parts from "./parts.ts"
@@ -134,7 +134,7 @@ const keep = (
   }
   const stored = Stored.make(settled, body, engine.tagsOf(ask, head))
   insert(engine, ask, stored, guard)
-  land(engine, errand, { _tag: "Landed", stored })
+  land(engine, errand, { _tag: "Landed", stored, at: now(engine) })
   return stored
 }
 

@@ -4,7 +4,7 @@ import * as Validation from "../Validation.ts"
 import type { Coming } from "./ask.ts"
 import * as Body from "./body.ts"
 import type { Arrival, Engine, Errand } from "./errand.ts"
-import { alone, land } from "./errand.ts"
+import { alone, land, now } from "./errand.ts"
 import { drop, insert, replace } from "./keeping.ts"
 import * as Reply from "./reply.ts"
 import * as Stored from "./stored.ts"
@@ -36,7 +36,7 @@ export const notModified = (engine: Engine, errand: Errand, arrival: Arrival, ag
       const stored = entry === previous ? previous : Stored.make(entry, previous.body, previous.tags, previous.decoded)
       if (isAnother) insert(engine, ask, stored, guard)
       else if (stored !== previous) replace(engine, ask, previous, stored, guard)
-      land(engine, errand, { _tag: "Landed", stored })
+      land(engine, errand, { _tag: "Landed", stored, at: now(engine) })
       return Exit.succeed(Reply.fromStored(ask, stored, times.responseTime, course, headers))
     }
   }

@@ -48,7 +48,7 @@ export const share = (engine: Engine, errand: Errand, joins: number, again: Agai
   const { ask } = errand
   if (engine.collapseFor === undefined || !isShareable(ask) || joins >= mostJoins) return call(engine, errand, resume)
   const key = flightKey(ask)
-  if (engine.unshareable.has(key, now(engine))) return call(engine, errand, resume)
+  if (!engine.unshareable.isEmpty && engine.unshareable.has(key, now(engine))) return call(engine, errand, resume)
   const flight = engine.flights.get(key)
   return flight === undefined
     ? lead(engine, errand, key, resume)
@@ -101,8 +101,8 @@ const inTurn = (engine: Engine, errand: Errand, resume: Receive): Coming => {
     if (Exit.isSuccess(exit) && exit.value._tag === "Made") {
       const stored = pick(exit.value.slot)
       if (stored !== undefined) {
-        land(engine, errand, { _tag: "Landed", stored })
-        return Exit.succeed(Reply.fromStored(ask, stored, now(engine), collapsed(errand)))
+        land(engine, errand, { _tag: "Landed", stored, at: now(engine) })
+        return Exit.succeed(Reply.fromStored(ask, stored, now(engine), Reply.collapsed(errand.reason)))
       }
     }
     const lease = Exit.isSuccess(exit) && exit.value._tag === "Mine" ? exit.value.lease : undefined
@@ -114,8 +114,6 @@ const inTurn = (engine: Engine, errand: Errand, resume: Receive): Coming => {
     }
   })
 }
-
-const collapsed = ({ reason }: Errand): Reply.Course => ({ outcome: "collapsed", fwd: reason, collapsed: true })
 
 /** Waits for a flight that somebody else leads. */
 const follow = (
@@ -181,11 +179,10 @@ class Follower implements Waiter<Landing> {
       if (answer !== undefined) return answer
     }
     if (landing._tag === "Landed" && ask.plan._tag === "Lookup") {
-      const { stored } = landing
-      const at = now(engine)
+      const { at, stored } = landing
       const isMine = Selection.admits(ask.plan, stored) && Vary.matches(ask.policy, stored.vary, ask.head.headers)
       if (isMine && Reuse.decide(ask.policy, ask.plan, stored, 1, at)._tag === "Hit") {
-        return Exit.succeed(Reply.fromStored(ask, stored, at, collapsed(errand)))
+        return Exit.succeed(Reply.fromStored(ask, stored, at, Reply.collapsed(errand.reason)))
       }
     }
     return this.again(engine, ask, joins + 1, resume)
