@@ -96,7 +96,7 @@ interface Step {
   readonly kind: Kind
   readonly operation: number
   readonly mode: CacheOptions.Mode
-  readonly then: "go on" | "wait" | "leave" | "epoch" | "later" | "much later"
+  readonly next: "go on" | "wait" | "leave" | "epoch" | "later" | "much later"
 }
 
 const step: fc.Arbitrary<Step> = fc.record({
@@ -117,7 +117,7 @@ const step: fc.Arbitrary<Step> = fc.record({
     "reload",
     "no-store"
   ),
-  then: fc.constantFrom(
+  next: fc.constantFrom(
     "go on",
     "go on",
     "go on",
@@ -237,12 +237,12 @@ const run = (given: Program, isIsolated: boolean): Effect.Effect<ReadonlyArray<S
         )
       )
       fibers.push(fiber)
-      if (step.then === "wait") yield* Fiber.await(fiber)
-      else if (step.then === "leave") yield* Effect.zipRight(Effect.yieldNow(), Fiber.interrupt(fiber))
-      else if (step.then === "epoch") Operation.beginEpoch(operation)
-      else if (step.then !== "go on") {
+      if (step.next === "wait") yield* Fiber.await(fiber)
+      else if (step.next === "leave") yield* Effect.zipRight(Effect.yieldNow(), Fiber.interrupt(fiber))
+      else if (step.next === "epoch") Operation.beginEpoch(operation)
+      else if (step.next !== "go on") {
         yield* Fiber.await(fiber)
-        time.pass(step.then === "later" ? 2 : 90)
+        time.pass(step.next === "later" ? 2 : 90)
       }
     }
     yield* Effect.forEach(fibers, Fiber.await)
@@ -302,7 +302,7 @@ describe("callers of one source", () => {
         vary: "",
         isSlow: false
       } as const
-      const step = { id: "1", operation: 0, mode: "default", then: "go on" } as const
+      const step = { id: "1", operation: 0, mode: "default", next: "go on" } as const
       for (const kind of kinds) {
         const steps = [0, 1].map((viewer): Step => ({ ...step, kind, viewer }))
         assert.strictEqual(leaks(yield* run({ ...quick, steps }, false)).length, kind === "put" ? 0 : 1, kind)
