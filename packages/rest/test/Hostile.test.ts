@@ -10,7 +10,9 @@ import * as Server from "./support/server.ts"
 const Get = Endpoint.get("Get", { path: "x", success: Schema.Unknown })
 const timeouts = { headers: "150 millis", bodyIdle: "150 millis", attempt: "1 seconds", total: "2 seconds" } as const
 /** Where the body is at fault, the headers may take the time that a busy machine takes. */
-const bodyAlone = { timeouts: { ...timeouts, headers: "10 seconds", attempt: "10 seconds", total: "10 seconds" } } as const
+const bodyAlone = {
+  timeouts: { ...timeouts, headers: "10 seconds", attempt: "10 seconds", total: "10 seconds" }
+} as const
 const options = { retry: { times: 0 }, timeouts, maxBodyBytes: 1_000_000 }
 
 const call = (
