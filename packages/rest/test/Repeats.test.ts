@@ -161,6 +161,20 @@ describe("a call that the cache has answered before", () => {
     }).pipe(Effect.provide(cached(below)))
   })
 
+  it.effect("is not joined on its way by a caller who told the cache of another identity, or of another mode", () => {
+    const below = stub((_, call) => soon(json({ mark: String(call) }, { headers: { "cache-control": "max-age=60" } })))
+    return Effect.gen(function* () {
+      const api = yield* RestSource.make({ baseUrl })
+      const call = api.call(Get({ id: "1" }))
+      const as = (identity: string) => CacheOptions.with(call, { identity })
+      const all = [as("a"), as("b"), as("a"), call, call, CacheOptions.with(call, { mode: "reload" })]
+      const marks = yield* Effect.map(Effect.all(all, { concurrency: "unbounded" }), (all) =>
+        all.map(({ mark }) => mark)
+      )
+      assert.deepStrictEqual(marks, ["1", "2", "1", "3", "3", "4"])
+    }).pipe(Operation.scoped, Effect.provide(cached(below)))
+  })
+
   it.effect("is accounted for in the Operation of each caller", () => {
     const below = stub(() => soon(json({ mark: "" }, fresh)))
     return Effect.gen(function* () {

@@ -284,8 +284,7 @@ describe("RestSource.fromApi", () => {
       assert.strictEqual(movie.title, "Up")
       assert.instanceOf(yield* Effect.flip(api.call(movies.byId({ id: 2 }))), NotThere)
       yield* api.call(movies.create({ body: { title: "Up" } }))
-      const nothing: void = yield* api.call(movies.remove({ id: 1 }))
-      assert.isUndefined(nothing)
+      assert.isUndefined(yield* api.call(movies.remove({ id: 1 })))
       assert.deepStrictEqual(calls, [
         "GET https://api.test/v1/api/movies/1?lang=en",
         "GET https://api.test/v1/api/movies/2",

@@ -22,7 +22,7 @@ const strip = (value: unknown): void => {
     if (typeof next !== "object" || next === null) continue
     if (!Array.isArray(next)) {
       const record = next as Record<string, unknown>
-      if (Object.hasOwn(record, "__proto__")) delete record["__proto__"]
+      if (Object.hasOwn(record, "__proto__")) Reflect.deleteProperty(record, "__proto__")
       if (Object.hasOwn(record, "constructor")) {
         const inner = record["constructor"]
         if (typeof inner === "object" && inner !== null && Object.hasOwn(inner, "prototype")) {

@@ -1,5 +1,7 @@
 /** Names for calls, by which equal ones are found before they are described, prepared and keyed. */
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as CacheOptions from "@wellspring/http-cache/CacheOptions"
+import type * as Context from "effect/Context"
 import * as Option from "effect/Option"
 import { Problem } from "../Path.ts"
 import type { Described, Neutral } from "./prepare.ts"
@@ -45,4 +47,10 @@ export const added = (
     text += `${name}:${value.length}:${value};`
   }
   return text
+}
+
+/** What the caller asks of caches below that decides which answer it is given, as a text; empty where nothing was asked. */
+export const asked = ({ unsafeMap }: Context.Context<never>): string => {
+  const options: CacheOptions.CacheOptions | undefined = unsafeMap.get(CacheOptions.Current.key)
+  return options === undefined ? "" : `\n${JSON.stringify([options.mode, options.identity])}`
 }

@@ -170,7 +170,7 @@ export const seal = (
           ),
       identity: "",
       policy,
-      isPlain: variant === "",
+      isPlain: options === undefined,
       options
     }
   }
@@ -226,7 +226,7 @@ export const seal = (
         : keyOf(definition, impl, base, keyUrl(href, neutral), JSON.stringify(headers), body, identity, variant),
     identity,
     policy,
-    isPlain: variant === "",
+    isPlain: options === undefined,
     options
   }
 }

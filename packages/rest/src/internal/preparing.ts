@@ -119,8 +119,8 @@ export class Preparing {
     const isFound = options === undefined && site !== undefined && this.fixed !== undefined
     const text = isFound ? Naming.textOf(impl) : undefined
     const table = text === undefined || site === undefined ? undefined : this.busy(site.context)
-    if (prepare === undefined && text !== undefined) {
-      const flight = table?.find(ofEndpoint, text)
+    if (prepare === undefined && table !== undefined && text !== undefined && site !== undefined) {
+      const flight = table.find(ofEndpoint, Naming.whole({ text, added: Naming.asked(site.context) }))
       if (flight !== undefined) return flight
     }
     const repeated = text === undefined ? undefined : ofEndpoint.repeats?.find(text)
@@ -144,17 +144,23 @@ export class Preparing {
     const found = alias === undefined ? undefined : this.found(draft, alias)
     if (found !== undefined) return found
     const policy = options === undefined ? ofEndpoint.policy : Policy.resolve(impl.definition, options, ofSource)
-    const variant = options === undefined ? "" : variantOf(policy)
     const isKeyed = isShared && alias === undefined
+    const asked = site === undefined ? "" : Naming.asked(site.context)
+    const variant = options === undefined ? asked : `${variantOf(policy)}${asked}`
     const sealing = { impl, options, described, base, policy, variant, alias, isKeyed }
     const sealed = Prepare.seal(sealing, given, isAllowed, neutral)
     return "_tag" in sealed ? Exit.fail(sealed) : sealed
   }
 
-  private alias({ described, text }: Draft, given: HttpClientRequest.HttpClientRequest): Naming.Alias | undefined {
-    if (text === undefined) return undefined
+  private alias(
+    { described, site, text }: Draft,
+    given: HttpClientRequest.HttpClientRequest
+  ): Naming.Alias | undefined {
+    if (text === undefined || site === undefined) return undefined
     const added = Naming.added(described, given, this.settings.neutral)
-    return added === undefined ? undefined : { text, added }
+    if (added === undefined) return undefined
+    const asked = Naming.asked(site.context)
+    return { text, added: asked === "" ? added : `${added}${asked}` }
   }
 
   /** A call like it that is under way in the Operation, or an answer that the cache still holds. */
