@@ -20,6 +20,10 @@ class LazyScope implements Parts {
   private made: Parts | undefined = undefined
   private closed: Exit.Exit<unknown, unknown> | undefined = undefined
 
+  get isUsed(): boolean {
+    return this.made !== undefined
+  }
+
   private get own(): Parts {
     if (this.made === undefined) {
       this.made = real()
@@ -61,5 +65,8 @@ const known = [
 
 /** Whether this Effect's scopes have the parts that the stand-in has, and no more. */
 const canStandIn = partsOf(real()).join() === known.join()
+
+/** Whether anything may have been put into a scope. */
+export const isUsed = (scope: Scope.Scope): boolean => !(scope instanceof LazyScope) || scope.isUsed
 
 export const make = (): Scope.CloseableScope => (canStandIn ? new LazyScope() : real())
