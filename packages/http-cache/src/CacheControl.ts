@@ -89,8 +89,27 @@ export const none: ResponseDirectives & RequestDirectives = empty()
 /** Reads the lines of a response's `Cache-Control`. */
 export const parseResponse = (lines: ReadonlyArray<string>): ResponseDirectives => {
   if (lines.length === 0) return none
+  const [only = ""] = lines
+  return lines.length === 1 && only.length <= longestKnown ? parseKnown(only) : parseLines(lines)
+}
+
+const parseLines = (lines: ReadonlyArray<string>): ResponseDirectives => {
   const directives = empty()
   for (const line of lines) scan(line, directives, applyToResponse)
+  return directives
+}
+
+/** What the values mean that were read already: an origin has few of them, and sends them with every response. */
+const known = new Map<string, ResponseDirectives>()
+const mostKnown = 512
+const longestKnown = 256
+
+const parseKnown = (line: string): ResponseDirectives => {
+  const before = known.get(line)
+  if (before !== undefined) return before
+  const directives = parseLines([line])
+  if (known.size >= mostKnown) known.clear()
+  known.set(line, directives)
   return directives
 }
 

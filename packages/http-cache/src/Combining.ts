@@ -34,7 +34,8 @@ export const join = (
   const range = Ranges.join(older.range, newer.range)
   if (range === undefined) return undefined
   const base = older.status === 200 ? older : newer
-  const headers = older.status === 200 ? older.headers : StoredFields.update(older.headers, newer.headers)
+  const headers =
+    older.status === 200 ? older.headers : StoredFields.update(older.headers, newer.headers, newer.responseTime)
   const isWhole = Ranges.isWhole(range)
   const lastModified = newer.lastModified === "" ? older : newer
   return {

@@ -89,5 +89,8 @@ export const isStrong = (entityTag: string): boolean =>
  */
 export const strongValidator = (entry: Entry): string => {
   if (entry.etag !== "") return isStrong(entry.etag) ? entry.etag : ""
-  return entry.date - entry.lastModifiedTime >= 1000 ? entry.lastModified : ""
+  return isDatedStrongly(entry) ? entry.lastModified : ""
 }
+
+/** Whether `Last-Modified` is old enough to tell this representation from every other. */
+export const isDatedStrongly = (entry: Entry): boolean => entry.date - entry.lastModifiedTime >= 1000

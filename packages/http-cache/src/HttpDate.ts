@@ -24,7 +24,10 @@
  */
 export const parse = (text: string, now: number): number => {
   if (text.length < 24 || text.length > 33) return Number.NaN
-  if (text.length === 29) return fixdate(text)
+  if (text.length === 29) {
+    if (text !== read.text) read = { text, instant: fixdate(text) }
+    return read.instant
+  }
   const old = rfc850.exec(text)
   if (old !== null) {
     const century = Math.floor(new Date(now).getUTCFullYear() / 100) * 100
@@ -45,7 +48,15 @@ export const parse = (text: string, now: number): number => {
 }
 
 /** Writes an instant as an IMF-fixdate, whole seconds, rounded down. */
-export const format = (instant: number): string => new Date(instant).toUTCString()
+export const format = (instant: number): string => {
+  const second = Math.floor(instant / 1000)
+  if (second !== formatted.second) formatted = { second, text: new Date(second * 1000).toUTCString() }
+  return formatted.text
+}
+
+// Responses of one second are many: what was last written, and read, is remembered.
+let formatted = { second: Number.NaN, text: "" }
+let read = { text: "", instant: Number.NaN }
 
 const months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 const month = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"

@@ -95,6 +95,8 @@ export const insert = <A extends Entry.Entry>(
   request: Message.Fields,
   most: number
 ): ReadonlyArray<A> => {
+  // A literal is as long as what is in it; an array that something is pushed to is longer, for as long as it is kept.
+  if (entries.length === 0) return [entry]
   const matching = (other: A): boolean => Vary.matches(policy, other.vary, request)
   if (
     entry.range !== undefined &&
@@ -102,8 +104,9 @@ export const insert = <A extends Entry.Entry>(
   )
     return entries
   const kept = entries.filter((other) => !matching(other))
+  if (kept.length === 0) return [entry]
   kept.push(entry)
-  return kept.length > most ? kept.slice(kept.length - most) : kept
+  return kept.slice(-most)
 }
 
 const isSamePart = (whole: Entry.Entry, part: Entry.Entry): boolean =>

@@ -14,7 +14,8 @@ import * as Message from "./Message.ts"
  * `undefined` when there is none: an empty field, or one that is no Structured
  * Field dictionary, counts as absent ([RFC 9213 §2.1][1]). Names are then
  * lower case and values typed: seconds are integers, `no-store` stands alone,
- * and a value of another type is read in its most restrictive sense.
+ * and a value of another type is read in its most restrictive sense. So is a
+ * field longer than 16 kB, which nobody means well: as `no-store`.
  *
  * [1]: https://www.rfc-editor.org/rfc/rfc9213#section-2.1
  *
@@ -27,11 +28,17 @@ export const read = (
   for (const target of targets) {
     const value = Message.line(headers, target)
     if (value === undefined) continue
+    if (value.length > longest) return noStore
     const dictionary = parse(value)
     if (dictionary !== undefined) return directives(dictionary, value)
   }
   return undefined
 }
+
+/** A Structured Fields parser must take a thousand members; a field of directives has a few. */
+const longest = 16_384
+
+const noStore = CacheControl.collect([{ name: "no-store", value: undefined, quoted: false, broken: false }])
 
 const parse = (value: string): Dictionary | undefined => {
   try {

@@ -5,7 +5,6 @@
  * [1]: https://www.rfc-editor.org/rfc/rfc9111#section-4.3
  */
 import * as Entry from "./Entry.ts"
-import * as HttpDate from "./HttpDate.ts"
 import * as EntityTag from "./internal/entityTag.ts"
 import { makeEntry } from "./internal/makeEntry.ts"
 import * as StoredFields from "./internal/storedFields.ts"
@@ -60,19 +59,24 @@ export const requestHeaders = (plan: Plan.Plan, request: Message.Fields, questio
 
 const addValidators = (headers: MutableFields, entries: ReadonlyArray<Entry.Entry>): void => {
   const callers = callersTags(headers)
-  const ours = entries.flatMap((entry) => (entry.etag === "" || callers.includes(entry.etag) ? [] : [entry.etag]))
   const [only] = entries
   // Beside tags a date has no say (RFC 9110 §13.1.3): a caller's tags are sent alone, as they came.
   if (callers.length > 0 && only?.etag === "") return
-  const tags = callers.includes("*") ? ours : [...callers, ...ours]
+  const tags = callers.includes("*") ? [] : [...callers]
+  for (const { etag } of entries) if (etag !== "" && !callers.includes(etag)) tags.push(etag)
   if (tags.length > 0) headers["if-none-match"] = tags.join(", ")
   if (entries.length === 1 && only !== undefined && only.lastModified !== "")
     headers["if-modified-since"] = only.lastModified
-  else delete headers["if-modified-since"]
+  // To take a field away costs more than to look whether it is there.
+  else if (headers["if-modified-since"] !== undefined) delete headers["if-modified-since"]
 }
 
-const callersTags = (request: Message.Fields): Array<string> =>
-  EntityTag.parse(Message.line(request, "if-none-match") ?? "")
+const callersTags = (request: Message.Fields): ReadonlyArray<string> => {
+  const line = Message.line(request, "if-none-match")
+  return line === undefined ? none : EntityTag.parse(line)
+}
+
+const none: ReadonlyArray<string> = []
 
 /** The origin vouches for `previous`, which is now `entry`. */
 export interface Freshened<A extends Entry.Entry> {
@@ -143,7 +147,7 @@ const identify = <A extends Entry.Entry>(
       entry.etag === ""
         ? entry.lastModified !== "" && entry.lastModified === modified
         : Entry.isStrong(tag)
-          ? entry.etag === tag
+          ? entry.etag === tag || isWeakened(entry, tag, modified)
           : EntityTag.weaklyEqual(entry.etag, tag)
     )
     return same.reduce<A | undefined>(
@@ -156,6 +160,16 @@ const identify = <A extends Entry.Entry>(
   if (callers.some((caller) => caller !== "*" && !EntityTag.weaklyEqual(caller, only.etag))) return undefined
   return only
 }
+
+/**
+ * Whether `tag` is the entry's own before something on the way, mostly a compression, made it a weak one: the
+ * date must say so too, as the strong validator that §4.3.4 asks for beside a strong tag that differs.
+ */
+const isWeakened = (entry: Entry.Entry, tag: string, modified: string | undefined): boolean =>
+  entry.etag === `W/${tag}` &&
+  entry.lastModified !== "" &&
+  entry.lastModified === modified &&
+  Entry.isDatedStrongly(entry)
 
 const freshen = <A extends Entry.Entry>(
   policy: Policy,
@@ -170,6 +184,12 @@ const freshen = <A extends Entry.Entry>(
   return { _tag: "Freshened", previous, entry: plan.mayStore ? entry : previous, isAnother, headers }
 }
 
+/** What a 304 changes. A strong tag would promise bytes that are not those we have: a weak one stays. */
+const newsOf = (headers: Message.Fields, previous: Entry.Entry): Message.Fields =>
+  previous.etag.startsWith("W/") && Entry.isStrong(Message.line(headers, "etag") ?? "")
+    ? { ...headers, etag: previous.etag }
+    : headers
+
 const update = (
   policy: Policy,
   plan: Plan.Plan,
@@ -178,9 +198,7 @@ const update = (
   times: { readonly requestTime: number; readonly responseTime: number },
   previous: Entry.Entry
 ): { readonly entry: Entry.Entry | undefined; readonly headers: Message.Fields } => {
-  const updated = StoredFields.update(previous.headers, response.headers)
-  const headers =
-    response.headers["date"] === undefined ? { ...updated, date: HttpDate.format(times.responseTime) } : updated
+  const headers = StoredFields.update(previous.headers, newsOf(response.headers, previous), times.responseTime)
   const vary = Vary.of(policy, request.headers, headers)
   if (vary === undefined) return { entry: undefined, headers }
   const made = makeEntry(

@@ -41,8 +41,8 @@ const mostFields = 64
  * field name, and more than 64 names.
  */
 export const of = (policy: Policy, request: Message.Fields, response: Message.Fields): Vary | undefined => {
+  if (response["vary"] === undefined) return none
   const lines = Message.lines(response, "vary")
-  if (lines.length === 0) return none
   const names = new Set<string>()
   for (const line of lines) {
     for (const member of Message.members(line)) {

@@ -37,6 +37,16 @@ describe("MakeFetch.make", () => {
     })
   )
 
+  it.scoped("fails a call whose inner function answers with anything but a response", () =>
+    Effect.gen(function* () {
+      for (const answer of [undefined, null, {}, "text", Promise.resolve(undefined), Promise.resolve({})]) {
+        const fetch = yield* making({ fetch: () => answer as Promise<Response> })
+        const failure = yield* Effect.flip(Effect.tryPromise(() => fetch("http://origin.test/a")))
+        assert.instanceOf(failure.error, TypeError)
+      }
+    })
+  )
+
   it.scoped("sends to the origin what the request says and nothing more", () =>
     Effect.gen(function* () {
       const origin = yield* Origin.make((request, response) => {

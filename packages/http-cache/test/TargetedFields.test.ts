@@ -48,6 +48,15 @@ describe("TargetedFields.read", () => {
     assert.strictEqual(read("no-store=?0")?.flags, CacheControl.NO_STORE)
   })
 
+  it("stores nothing by a field of thousands of directives, and does not read it", () => {
+    const hostile = Array.from({ length: 9_000 }, (_, index) => `k${index}`).join(", ")
+    const directives = read(`max-age=60, ${hostile}`)
+    assert.strictEqual(directives?.flags, CacheControl.NO_STORE)
+    assert.strictEqual(directives?.maxAge, -1)
+    const many = Array.from({ length: 1_024 }, (_, index) => `k${index}`).join(", ")
+    assert.strictEqual(read(`max-age=60, ${many}`)?.maxAge, 60)
+  })
+
   it("RFC 9213 §2.2: takes the first of the targets that is there and valid", () => {
     const headers = { "my-cache-control": "MAX-AGE=1", "cdn-cache-control": "max-age=2" }
     assert.strictEqual(TargetedFields.read(headers, ["my-cache-control", "cdn-cache-control"])?.maxAge, 2)

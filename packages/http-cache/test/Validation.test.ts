@@ -154,6 +154,20 @@ describe("Validation.onNotModified", () => {
     assert.strictEqual(vouch([dated], { etag })._tag, "AskAgain")
   })
 
+  it("RFC 9111 §4.3.4: takes a strong tag for the weak one it was before a compression, if the date agrees", () => {
+    const weak = { "cache-control": "max-age=60", etag: `W/${etag}`, "last-modified": lm, date: date(0) }
+    const { entry: updated, headers } = freshened([stored(weak)], { etag, "last-modified": lm, date: date(100) })
+    assert.strictEqual(updated?.freshUntil, now + 160_000)
+    // The bytes at hand are not those the strong tag names.
+    assert.strictEqual(updated?.etag, `W/${etag}`)
+    assert.strictEqual(headers["etag"], `W/${etag}`)
+    assert.strictEqual(vouch([stored(weak)], { etag })._tag, "AskAgain")
+    assert.strictEqual(vouch([stored(weak)], { etag, "last-modified": date(-1) })._tag, "AskAgain")
+    assert.strictEqual(vouch([stored(weak)], { etag: '"b"', "last-modified": lm })._tag, "AskAgain")
+    const young = stored({ ...weak, "last-modified": date(0) })
+    assert.strictEqual(vouch([young], { etag, "last-modified": date(0) })._tag, "AskAgain")
+  })
+
   it("RFC 9111 §4.3.4: of several candidates takes the one the 304 names", () => {
     const [one, two] = ['"1"', '"2"'].map((tag) => stored({ "cache-control": "max-age=60", etag: tag, vary: "foo" }))
     if (one === undefined || two === undefined) return

@@ -97,4 +97,11 @@ describe("Vary on Accept-Language", () => {
     assert.isFalse(same("de", "de;q=0", "de"))
     assert.isFalse(same("de", "fr", "de, fr"))
   })
+
+  it("compares a value of 64 kB as it stands", () => {
+    const long = "en, ".repeat(16_384)
+    assert.isTrue(same(`${long}de`, `${long}de`))
+    assert.isFalse(same(`${long}de`, `${long}DE`))
+    assert.isFalse(same("de", `${long}de`, "de"))
+  })
 })

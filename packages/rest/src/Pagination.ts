@@ -124,7 +124,8 @@ const follow = <A, E1>(
 const nextLink = (header: string | undefined): string | undefined => {
   if (header === undefined || header.length > 16_384) return undefined
   try {
-    return Link.parse(header).rel("next")[0]?.uri
+    // Long runs of spaces, which mean nothing, would take the parser a time that grows with their square.
+    return Link.parse(header.replace(/\s+/g, " ")).rel("next")[0]?.uri
   } catch {
     // A malformed header must not cost the page it came with.
     return undefined

@@ -1,9 +1,12 @@
 import { HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Endpoint, RestError, RestSource } from "@wellspring/rest"
+import { Endpoint, RestError, RestSource, UndiciClient } from "@wellspring/rest"
 import * as Operation from "@wellspring/source/Operation"
 import { Context, Effect, Exit, Fiber, FastCheck as fc, Schema } from "effect"
+import * as Server from "./support/server.ts"
 import { json, soon, stub } from "./support/stub.ts"
+
+const isFull = process.env["WELLSPRING_FULL"] !== undefined
 
 const Value = Schema.Struct({ mark: Schema.String })
 const Get = Endpoint.get("Get", { path: Endpoint.path`x/${Endpoint.param("id", Schema.String)}`, success: Value })
@@ -60,6 +63,26 @@ describe("during-lifetime", () => {
     }).pipe(Operation.scoped, Effect.provide(layer))
   })
 
+  it.live("is for other methods where their endpoint asks for it, told apart by their bodies", () => {
+    const { calls, layer } = stub((_, call) => marked(call))
+    const Search = Endpoint.post("Search", {
+      path: "search",
+      body: Schema.String,
+      success: Value,
+      dedupe: "during-lifetime"
+    })
+    const Plain = Endpoint.post("Plain", { path: "search", body: Schema.String, success: Value })
+    return Effect.gen(function* () {
+      const api = yield* source
+      yield* Effect.all([api.call(Search({ body: "a" })), api.call(Search({ body: "a" }))], together)
+      assert.strictEqual(calls.length, 1)
+      yield* Effect.all([api.call(Search({ body: "a" })), api.call(Search({ body: "b" }))], together)
+      assert.strictEqual(calls.length, 3)
+      yield* Effect.all([api.call(Plain({ body: "a" })), api.call(Plain({ body: "a" }))], together)
+      assert.strictEqual(calls.length, 5)
+    }).pipe(Operation.scoped, Effect.provide(layer))
+  })
+
   it.live("goes by the name an endpoint gives its calls", () => {
     const { calls, layer } = stub((_, call) => marked(call))
     return Effect.gen(function* () {
@@ -100,6 +123,19 @@ describe("until-invalidated", () => {
       yield* api.call(Put({ id: "1" }))
       yield* api.call(Kept({ id: "1" }))
       assert.strictEqual(calls.length, 4)
+    }).pipe(Operation.scoped, Effect.provide(layer))
+  })
+
+  it.live("keeps what HEAD does not change", () => {
+    const { calls, layer } = stub((request, call) =>
+      request.method === "HEAD" ? soon(new Response(null)) : marked(call)
+    )
+    return Effect.gen(function* () {
+      const api = yield* source
+      yield* api.call(Kept({ id: "1" }))
+      yield* api.call(Head({ id: "1" }))
+      yield* api.call(Kept({ id: "1" }))
+      assert.deepStrictEqual(calls, ["GET https://api.test/x/1", "HEAD https://api.test/x/1"])
     }).pipe(Operation.scoped, Effect.provide(layer))
   })
 
@@ -156,6 +192,57 @@ describe("interruption", () => {
       assert.strictEqual(calls.length, 3)
     }).pipe(Operation.scoped, Effect.provide(layer))
   })
+
+  const when = fc.constantFrom("at once", "sent", "body begun" as const)
+
+  it.live(
+    "by any of a hundred callers, at any time, leaves the others one answer; by all of them, nothing",
+    () =>
+      Effect.gen(function* () {
+        let end = (): void => {}
+        let isBegun = false
+        let serving = 0
+        const server = yield* Server.http((_, response) => {
+          serving++
+          response.on("close", () => serving--)
+          response.writeHead(200, { "content-type": "application/json" })
+          response.write('{"mark":')
+          isBegun = true
+          end = () => response.end('"a"}')
+        })
+        const api = yield* RestSource.make({ baseUrl: server.url, retry: { times: 0 } })
+        const seed = Math.trunc(Math.random() * 2 ** 31)
+        const leavers = fc.subarray(Array.from({ length: 100 }, (_, index) => index))
+        const given = fc.sample(fc.tuple(leavers, when), { numRuns: isFull ? 1000 : 30, seed })
+        const everybody = Array.from({ length: 100 }, (_, index) => index)
+        for (const [leaving, at] of [...given, [everybody, "sent"], [everybody, "body begun"]] as const) {
+          const before = server.calls.length
+          yield* Effect.gen(function* () {
+            const operation = yield* Operation.Operation
+            const fibers = yield* Effect.replicateEffect(Effect.fork(api.call(Get({ id: "1" }))), 100)
+            yield* Effect.yieldNow()
+            if (at !== "at once") yield* Server.eventually(() => server.calls.length > before)
+            if (at === "body begun") yield* Server.eventually(() => isBegun)
+            yield* Fiber.interruptAll(leaving.flatMap((index) => fibers[index] ?? []))
+            if (leaving.length < 100) {
+              yield* Server.eventually(() => server.calls.length > before && isBegun)
+              end()
+            }
+            const exits = yield* Effect.forEach(fibers, Fiber.await)
+            const answers = exits.flatMap((exit) => (Exit.isSuccess(exit) ? [exit.value] : []))
+            assert.strictEqual(answers.length, 100 - leaving.length, `seed ${seed}`)
+            assert.isAtMost(new Set(answers).size, 1)
+            assert.isAtMost(server.calls.length, before + 1)
+            assert.strictEqual(operation[Operation.TypeId].guests.size, 0)
+            // Its connection is closed, or free for the next call.
+            yield* Server.eventually(() => serving === 0)
+            assert.strictEqual(serving, 0)
+          }).pipe(Operation.scoped)
+          isBegun = false
+        }
+      }).pipe(Effect.scoped, Effect.provide(UndiciClient.layer())),
+    { timeout: 120_000 }
+  )
 
   it.live("by an AbortSignal stops the call and rejects with its reason", () => {
     const { interrupted, layer } = stub(() => Effect.never)
@@ -253,7 +340,7 @@ describe("isolation", () => {
     }).pipe(Effect.orDie, Operation.scoped, Effect.provide(layer))
   }
 
-  const runs = process.env["WELLSPRING_FULL"] === undefined ? 40 : 10_000
+  const runs = isFull ? 10_000 : 40
 
   it.effect.prop(
     "never hands one caller another's answer, however their identity is carried",

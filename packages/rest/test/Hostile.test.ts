@@ -4,15 +4,17 @@ import { FetchHttpClient, type HttpClient, HttpClientRequest } from "@effect/pla
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Endpoint, RestError, RestSource, UndiciClient } from "@wellspring/rest"
-import { Effect, type Layer, Schema } from "effect"
+import { Effect, Fiber, type Layer, Schema, Stream } from "effect"
 import * as Server from "./support/server.ts"
 
 const Get = Endpoint.get("Get", { path: "x", success: Schema.Unknown })
 const timeouts = { headers: "150 millis", bodyIdle: "150 millis", attempt: "1 seconds", total: "2 seconds" } as const
 const options = { retry: { times: 0 }, timeouts, maxBodyBytes: 1_000_000 }
 
-const call = (url: string) =>
-  Effect.flatMap(RestSource.make({ baseUrl: url, ...options }), (api) => Effect.flip(api.call(Get())))
+const call = (
+  url: string,
+  make: (api: RestSource.Service) => Effect.Effect<unknown, unknown> = (api) => api.call(Get())
+) => Effect.flatMap(RestSource.make({ baseUrl: url, ...options }), (api) => Effect.flip(make(api)))
 
 const head = (...lines: ReadonlyArray<string>) => ["HTTP/1.1 200 OK", ...lines, "", ""].join("\r\n")
 
@@ -31,11 +33,16 @@ const clients: ReadonlyArray<readonly [string, Layer.Layer<HttpClient.HttpClient
 ]
 
 describe.each(clients)("over %s", (_name, client) => {
-  const hostile = (title: string, answer: (socket: Socket) => void, expected: (error: unknown) => void) =>
+  const hostile = (
+    title: string,
+    answer: (socket: Socket) => void,
+    expected: (error: unknown) => void,
+    make: (api: RestSource.Service) => Effect.Effect<unknown, unknown> = (api) => api.call(Get())
+  ) =>
     it.scopedLive(title, () =>
       Effect.gen(function* () {
         const server = yield* Server.raw(answer)
-        expected(yield* call(server.url))
+        expected(yield* call(server.url, make))
         // Whatever it was, nothing of it stays behind.
         yield* Server.eventually(() => server.open() === 0)
         assert.strictEqual(server.open(), 0)
@@ -49,6 +56,43 @@ describe.each(clients)("over %s", (_name, client) => {
   const tooLarge = (error: unknown) => assert.instanceOf(error, RestError.RestTooLarge)
 
   hostile("an upstream that accepts and is silent runs into the headers deadline", () => {}, timeout("headers"))
+  hostile(
+    "a stream whose headers never come runs into the headers deadline",
+    () => {},
+    timeout("headers"),
+    (api) => Stream.runDrain(api.callStream(Get()))
+  )
+  hostile(
+    "a raw call whose headers never come runs into the headers deadline",
+    () => {},
+    timeout("headers"),
+    (api) => Effect.scoped(api.callRaw(Get()))
+  )
+  hostile(
+    "a stream that is refused with a body without an end is told its status",
+    (socket) => {
+      socket.write("HTTP/1.1 503 Busy\r\nContent-Type: text/plain\r\n\r\n")
+      drip(socket, "not now ", 20)
+    },
+    (error) => {
+      assert.instanceOf(error, RestError.RestStatusError)
+      assert.propertyVal(error, "status", 503)
+    },
+    (api) => Stream.runDrain(api.callStream(Get()))
+  )
+  hostile(
+    "interim responses without an end run into the headers deadline",
+    (socket) => drip(socket, "HTTP/1.1 103 Early Hints\r\n\r\n", 5),
+    timeout("headers")
+  )
+  hostile(
+    "a body that drips without an end runs into the attempt's deadline",
+    (socket) => {
+      socket.write(head("Content-Type: application/json"))
+      drip(socket, " ", 20)
+    },
+    timeout("attempt")
+  )
   hostile(
     "headers that drip run into the headers deadline",
     (socket) => {
@@ -95,6 +139,23 @@ describe.each(clients)("over %s", (_name, client) => {
       drip(socket, Buffer.concat([Buffer.from("10000\r\n"), piece, Buffer.from("\r\n")]), 1)
     },
     tooLarge
+  )
+})
+
+describe("a caller who leaves before there are headers", () => {
+  it.scopedLive.each([
+    ["a stream", (api: RestSource.Service): Effect.Effect<unknown, unknown> => Stream.runDrain(api.callStream(Get()))],
+    ["a raw call", (api: RestSource.Service): Effect.Effect<unknown, unknown> => Effect.scoped(api.callRaw(Get()))]
+  ] as const)("closes the socket of %s", ([, make]) =>
+    Effect.gen(function* () {
+      const server = yield* Server.raw(() => {})
+      const api = yield* RestSource.make({ baseUrl: server.url })
+      const fiber = yield* Effect.fork(make(api))
+      yield* Server.eventually(() => server.calls.length === 1)
+      yield* Fiber.interrupt(fiber)
+      yield* Server.eventually(() => server.open() === 0)
+      assert.strictEqual(server.open(), 0)
+    }).pipe(Effect.provide(UndiciClient.layer()))
   )
 })
 

@@ -50,6 +50,37 @@ describe("a request", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.live("has its query in its URL while it is prepared, and parameters set then are added to it", () => {
+    const { calls, layer } = stub(() => json({}))
+    const List = Endpoint.get("List", { path: "x?a=1", query: Schema.Struct({ b: Schema.Number }) })
+    const urls: Array<string> = []
+    return Effect.gen(function* () {
+      const api = yield* RestSource.make({
+        ...base,
+        prepare: (request) => {
+          urls.push(request.url)
+          return HttpClientRequest.setUrlParam(request, "b", "3")
+        }
+      })
+      yield* api.call(List({ b: 2 }))
+      assert.deepStrictEqual(urls, ["https://api.test/v1/x?a=1&b=2"])
+      assert.deepStrictEqual(calls, ["GET https://api.test/v1/x?a=1&b=2&b=3"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.live("is not sent on where redirects are not to be followed", () => {
+    const { calls, layer } = stub(() => new Response(null, { status: 302, headers: { location: "/y" } }))
+    return Effect.gen(function* () {
+      const api = yield* RestSource.make({ ...base, maxRedirects: 0 })
+      const error = yield* Effect.flip(api.call(Get()))
+      assert.instanceOf(error, RestError.RestStatusError)
+      assert.strictEqual(error.status, 302)
+      const { headers } = yield* Effect.scoped(api.callRaw(Get()))
+      assert.strictEqual(headers["location"], "/y")
+      assert.strictEqual(calls.length, 2)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.live("keeps its method while it is prepared: retries and sharing went by it", () => {
     const { calls, layer } = stub(() => json({}))
     return Effect.gen(function* () {

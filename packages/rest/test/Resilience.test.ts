@@ -1,4 +1,4 @@
-import { type HttpClient, HttpClientRequest } from "@effect/platform"
+import { HttpClient, HttpClientRequest, HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import {
   Breaker,
@@ -137,6 +137,32 @@ describe("retries", () => {
       // A fifth more, and ten a second for the second or two that it takes.
       assert.isAtMost(calls.length, many * 1.2 + 20)
       assert.isAtLeast(calls.length, many * 1.2)
+    }).pipe(Effect.provide(layer), Effect.provideService(RetryBudget.RetryBudget, RetryBudget.make()))
+  })
+})
+
+describe("retries of sources above one another", () => {
+  const count = process.env["WELLSPRING_FULL"] === undefined ? 100 : 1000
+
+  it.effect("draw from one budget: an origin that is down is sent little more than its calls", () => {
+    const { calls, layer } = stub(() => Effect.succeed(json({}, { status: 503 })))
+    return Effect.gen(function* () {
+      const inner = yield* source
+      // A service whose calls become calls of another, as behind a gateway in one process.
+      const relay = HttpClient.make((request) =>
+        Effect.map(Effect.either(inner.call(Get())), () =>
+          HttpClientResponse.fromWeb(request, json({}, { status: 503 }))
+        )
+      )
+      const outer = yield* Effect.provideService(source, HttpClient.HttpClient, relay)
+      const all = Effect.forEach(Array.from({ length: count }), () => Effect.either(outer.call(Get())), {
+        concurrency: "unbounded"
+      })
+      const fiber = yield* Effect.fork(all)
+      yield* TestClock.adjust("60 seconds")
+      yield* Fiber.join(fiber)
+      // A fifth more, and ten a second for the second or two that it takes.
+      assert.isAtMost(calls.length, count * 1.2 + 30)
     }).pipe(Effect.provide(layer), Effect.provideService(RetryBudget.RetryBudget, RetryBudget.make()))
   })
 })

@@ -3,7 +3,8 @@ import * as zlib from "node:zlib"
 import { HttpClient, HttpClientError } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import * as UndiciClient from "@wellspring/rest/UndiciClient"
-import { Duration, Effect, Fiber, Stream } from "effect"
+import { Duration, Effect, Either, Fiber, Stream } from "effect"
+import * as Server from "./support/server.ts"
 import { raw, serve, until } from "./UndiciClientUpstream.ts"
 
 const full = process.env["WELLSPRING_FULL"] !== undefined
@@ -461,5 +462,41 @@ describe("UndiciClient when a request is interrupted", () => {
       yield* until(() => upstream.sockets.size === 0)
       assert.strictEqual(yield* read(client, `${upstream.url}/second`), "next")
     }).pipe(Effect.scoped)
+  )
+})
+
+describe("UndiciClient, holding back a body that nobody reads", () => {
+  const large = Buffer.alloc(1_000_000, "a")
+  const head = "HTTP/1.1 200 OK\r\nConnection: close\r\n"
+
+  it.scopedLive.each([
+    ["reset", `${head}\r\n`, large, true, false],
+    ["reset, of a declared length", `${head}Content-Length: ${large.length}\r\n\r\n`, large, true, false],
+    ["ended", `${head}Content-Length: 65536\r\n\r\n`, large.subarray(0, 65_536), false, true],
+    ["ended, without a length", `${head}\r\n`, large.subarray(0, 65_536), false, false]
+  ] as const)("outlives a connection that is %s", ([, head, body, isReset, isWhole]) =>
+    Effect.gen(function* () {
+      let isClosed = false
+      const server = yield* Server.raw((socket) => {
+        socket.on("close", () => {
+          isClosed = true
+        })
+        socket.write(head)
+        socket.write(body)
+        if (isReset) setTimeout(() => socket.resetAndDestroy(), 50)
+        else socket.end()
+      })
+      const client = yield* UndiciClient.make()
+      const responses = yield* Effect.replicateEffect(client.get(server.url), 5)
+      yield* Server.eventually(() => isClosed && server.open() === 0)
+      yield* Effect.sleep(20)
+      for (const { text } of responses) {
+        const read = yield* Effect.either(text)
+        // A body known to have come whole is one; what comes of any other depends on how much had come.
+        if (isWhole) assert.strictEqual(Either.getOrThrow(read).length, 65_536)
+      }
+      // And the client goes on.
+      yield* Effect.scoped(client.get(server.url))
+    })
   )
 })

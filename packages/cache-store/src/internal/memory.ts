@@ -19,7 +19,8 @@ class Node<A> {
   readonly key: string
   value: A
   bytes: number
-  expiresAt: number
+  /** In milliseconds since the memory's epoch: V8 keeps a whole number of 32 bits in the node itself. */
+  expires: number
   tags: ReadonlyArray<string> | undefined
   newer: Node<A> | undefined
   older: Node<A> | undefined
@@ -29,14 +30,14 @@ class Node<A> {
     key: string,
     value: A,
     bytes: number,
-    expiresAt: number,
+    expires: number,
     tags: ReadonlyArray<string> | undefined
   ) {
     this.space = space
     this.key = key
     this.value = value
     this.bytes = bytes
-    this.expiresAt = expiresAt
+    this.expires = expires
     this.tags = tags
     this.newer = undefined
     this.older = undefined
@@ -59,6 +60,8 @@ export class Memory {
   private hand: Node<never> | undefined = undefined
   private readonly maxBytes: number
   private readonly maxEntries: number
+  /** Where expiries are counted from: the first write. */
+  private epoch: number | undefined = undefined
 
   constructor(maxBytes: number, maxEntries: number) {
     this.maxBytes = maxBytes
@@ -68,7 +71,7 @@ export class Memory {
   get<A>(space: Space<A>, key: string, now: number): A | undefined {
     const node = space.nodes.get(key)
     if (node === undefined) return undefined
-    if (node.expiresAt <= now) {
+    if (this.hasExpired(node, now)) {
       this.drop(node)
       return undefined
     }
@@ -79,7 +82,12 @@ export class Memory {
   /** As `get`, with what is known of the entry. Does not count as a use. */
   entry<A>(space: Space<A>, key: string, now: number): Node<A> | undefined {
     const node = space.nodes.get(key)
-    return node === undefined || node.expiresAt <= now ? undefined : node
+    return node === undefined || this.hasExpired(node, now) ? undefined : node
+  }
+
+  /** The instant at which an entry expires. */
+  expiryOf<A>({ expires }: Node<A>): number {
+    return expires + (this.epoch ?? 0)
   }
 
   set<A>(
@@ -97,7 +105,8 @@ export class Memory {
     let bytes = nodeBytes + stringBytes(key) + size
     if (tags !== undefined) for (const tag of tags) bytes += tagBytes + stringBytes(tag)
     if (!(bytes <= this.maxBytes) || this.maxEntries < 1 || expiresAt <= now) return false
-    const node = new Node(space, key, value, bytes, expiresAt, tags)
+    this.epoch ??= now
+    const node = new Node(space, key, value, bytes, expiresAt - this.epoch, tags)
     space.nodes.set(key, node)
     if (tags !== undefined) for (const tag of tags) addTag(space, tag, node)
     this.bytes += bytes
@@ -139,9 +148,13 @@ export class Memory {
   sweepAll(now: number): void {
     for (let node = this.oldest; node !== undefined; ) {
       const next: Node<never> | undefined = node.newer
-      if (node.expiresAt <= now) this.drop(node)
+      if (this.hasExpired(node, now)) this.drop(node)
       node = next
     }
+  }
+
+  private hasExpired<A>(node: Node<A>, now: number): boolean {
+    return node.expires <= now - (this.epoch ?? 0)
   }
 
   private sweep(now: number): void {
@@ -149,7 +162,7 @@ export class Memory {
       const node = this.hand ?? this.oldest
       if (node === undefined) return
       this.hand = node.newer
-      if (node.expiresAt <= now) this.drop(node)
+      if (this.hasExpired(node, now)) this.drop(node)
     }
   }
 

@@ -37,7 +37,8 @@ export const make = <A>(memory: Memory, clock: Clock.Clock, namespace: string, c
   }
 
   const isInvalidatedSince = (position: number, key: string, tags: ReadonlyArray<string> = []): boolean =>
-    log.hasSince(position, ofKey(key)) || tags.some((tag) => log.hasSince(position, ofTag(tag)))
+    position !== log.now() &&
+    (log.hasSince(position, ofKey(key)) || tags.some((tag) => log.hasSince(position, ofTag(tag))))
 
   const isRefused = (
     key: string,
@@ -74,7 +75,7 @@ export const make = <A>(memory: Memory, clock: Clock.Clock, namespace: string, c
     done(
       keys.map((key) => {
         const entry = memory.entry(space, key, now)
-        return entry && { value: entry.value, expiresAt: entry.expiresAt, tags: entry.tags?.map(keyHash) ?? [] }
+        return entry && { value: entry.value, expiresAt: memory.expiryOf(entry), tags: entry.tags?.map(keyHash) ?? [] }
       })
     )
     return () => {}

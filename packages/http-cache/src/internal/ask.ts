@@ -9,7 +9,7 @@ import type { CacheOptions } from "../CacheOptions.ts"
 import type * as Message from "../Message.ts"
 import type * as Plan from "../Plan.ts"
 import type { Policy } from "../Policy.ts"
-import type { Work } from "./begin.ts"
+import type { Begun, Resume, Work } from "./begin.ts"
 import type { CacheResponse } from "./response.ts"
 import type { Place } from "./slots.ts"
 import type { Stored } from "./stored.ts"
@@ -37,6 +37,12 @@ export interface Ask<P extends Plan.Plan = Plan.Plan> {
 
 /** The way to one response. */
 export type Answering = Work<CacheResponse, Failure>
+
+/** Whom a response is for. */
+export type Receive = Resume<CacheResponse, Failure>
+
+/** A response at hand, or how to leave while it is waited for. */
+export type Coming = Begun<CacheResponse, Failure>
 
 /** The absolute URL of a request, its parameters in it, no fragment. What cannot be made a URL is left for the client to refuse. */
 export const urlOf = (request: HttpClientRequest.HttpClientRequest): string => {

@@ -56,6 +56,28 @@ export const andThen =
     }
   }
 
+/** As {@link andThen}, begun at once, and with a step that takes whom to answer itself: no closure but this one's. */
+export const after = <A, E, B, F>(
+  first: Work<A, E>,
+  resume: Resume<B, F>,
+  next: (exit: Exit.Exit<A, E>, resume: Resume<B, F>) => Begun<B, F>
+): Begun<B, F> => {
+  let left = false
+  let leave: Leave | undefined
+  const begun = first((exit) => {
+    if (left) return
+    const second = next(exit, resume)
+    if (typeof second === "function") leave = second
+    else resume(second)
+  })
+  if (typeof begun !== "function") return next(begun, resume)
+  leave = begun
+  return () => {
+    left = true
+    leave?.()
+  }
+}
+
 /** Runs an Effect: in place, by its callback form, or in a fiber of its own. */
 export const run =
   <A, E>(effect: Effect.Effect<A, E>, runtime: Runtime.Runtime<never>): Work<A, E> =>

@@ -37,8 +37,6 @@ import * as Stored from "./stored.ts"
 
 const defaultEntryBytes = 8 * 1024 * 1024
 const mostRedirects = 20
-/** Canonical URLs remembered by the URLs they come from. */
-const mostKeys = 4096
 /** How long it is remembered that a key's answers cannot be shared. */
 const unshareableMillis = 10_000
 
@@ -67,7 +65,6 @@ export class Cache {
   private readonly options: Options
   private readonly identities: Identities
   private readonly name: string
-  private readonly keys = new Map<string, string>()
   /** Policies of callers who ask for something of their own, by their options. */
   private readonly policies = new WeakMap<CacheOptions, Policy.Policy>()
   private readonly reweigh: (stored: Stored.Stored, at: ReturnType<typeof place>) => void
@@ -221,7 +218,7 @@ export class Cache {
     // Whom a function names may stand in no field of the request.
     const identified =
       options.identity !== undefined || (partition !== undefined && typeof this.options.partition === "function")
-    const plan = Plan.of(policy, head, { mode, bodyKeyed: isBodyKeyed, identified, key: this.keyOf(head.url) })
+    const plan = Plan.of(policy, head, { mode, bodyKeyed: isBodyKeyed, identified, key: CacheKey.of(policy, head.url) })
     const at = place(plan.key, { digest, partition, shared: Plan.usesShared(policy, partition) })
     return {
       request,
@@ -281,16 +278,6 @@ export class Cache {
     const { partition } = this.options
     if (partition === undefined) return this.identities.of(request.headers, this.policy.classify, options.identity)
     return typeof partition === "string" ? this.identities.hash(partition) : partition(request)
-  }
-
-  /** The canonical URL, worked out once for URLs that come again. */
-  private keyOf(url: string): string {
-    const known = this.keys.get(url)
-    if (known !== undefined) return known
-    const key = CacheKey.of(this.policy, url)
-    if (this.keys.size >= mostKeys) this.keys.clear()
-    this.keys.set(url, key)
-    return key
   }
 
   private hashed(partition: Option.Option<string>): string | undefined {

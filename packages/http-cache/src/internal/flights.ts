@@ -6,63 +6,91 @@
  */
 import type { Leave } from "./begin.ts"
 
+/** Somebody who waits for a flight. */
+export interface Waiter<A> {
+  /** Whether nothing is to be told any more. */
+  readonly hasLeft: boolean
+  readonly landed: (answer: A) => void
+}
+
 export class Flight<A> {
-  private waiting: Set<(answer: A) => void> | undefined = new Set()
+  readonly key: string
+  private readonly flights: Map<string, Flight<A>>
+  private waiters: Array<Waiter<A>> = []
+  /** How many wait: whoever began it, and those of the waiters who have not left. */
+  private count = 1
+  private ended = false
   private stop: Leave | undefined
   private limit: Leave | undefined
-  private readonly onEnd: () => void
 
-  /** @param onEnd called once, when it lands or is given up, before anybody is told */
-  constructor(onEnd: () => void) {
-    this.onEnd = onEnd
-  }
-
-  /** How many wait. */
-  get size(): number {
-    return this.waiting?.size ?? 0
+  /** Begun by somebody who waits for it, and found by others until it has ended. */
+  constructor(flights: Map<string, Flight<A>>, key: string) {
+    this.flights = flights
+    this.key = key
+    flights.set(key, this)
   }
 
   get hasEnded(): boolean {
-    return this.waiting === undefined
+    return this.ended
   }
 
   /** Tells how the call is ended early. */
   calls(stop: Leave): void {
-    if (this.waiting === undefined) stop()
-    else this.stop = stop
+    this.stop = stop
   }
 
   /** Whether nothing bounds the wait yet. */
   get isUnlimited(): boolean {
-    return this.limit === undefined && this.waiting !== undefined
+    return this.limit === undefined && !this.ended
   }
 
   /** Tells how what bounds the wait is called off when the flight ends. */
   limited(limit: Leave): void {
-    if (this.waiting === undefined) limit()
+    if (this.ended) limit()
     else this.limit = limit
   }
 
-  join(resume: (answer: A) => void): Leave {
-    this.waiting?.add(resume)
-    return () => {
-      if (this.waiting?.delete(resume) && this.waiting.size === 0) {
-        this.end()
-        this.stop?.()
-      }
+  join(waiter: Waiter<A>): void {
+    this.count++
+    this.waiters.push(waiter)
+  }
+
+  /** One of those who wait does not any more, and says so once. */
+  leave(): void {
+    if (this.ended) return
+    this.count--
+    if (this.count === 0) {
+      this.end()
+      this.stop?.()
+    } else if (this.waiters.length > 2 * this.count + 8) {
+      this.waiters = this.waiters.filter(({ hasLeft }) => !hasLeft)
     }
   }
 
   land(answer: A): void {
-    const { waiting } = this
-    if (waiting === undefined) return
+    if (this.ended) return
+    const { waiters } = this
     this.end()
-    for (const resume of waiting) resume(answer)
+    for (const waiter of waiters) if (!waiter.hasLeft) waiter.landed(answer)
   }
 
   private end(): void {
-    this.waiting = undefined
+    this.ended = true
+    this.waiters = []
     this.limit?.()
-    this.onEnd()
+    if (this.flights.get(this.key) === this) this.flights.delete(this.key)
   }
 }
+
+/** Flights by what is asked for. */
+export interface Flights<A> {
+  readonly flights: Map<string, Flight<A>>
+}
+
+/** Ends joining flights that began before an invalidation: what they bring may be older than it. */
+export const detach = <A>({ flights }: Flights<A>, concerns: (key: string) => boolean): void => {
+  for (const key of flights.keys()) if (concerns(key)) flights.delete(key)
+}
+
+export const detachUrl = <A>(engine: Flights<A>, url: string): void =>
+  detach(engine, (key) => key === url || key.startsWith(`${url}\n`))

@@ -8,11 +8,9 @@ import type * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
 import type { Background } from "./background.ts"
-import type { Leave, Work } from "./begin.ts"
-import { andThen, run } from "./begin.ts"
+import type { Leave } from "./begin.ts"
 import * as Body from "./body.ts"
 import { bytesOf } from "./origin.ts"
 import { pump, Recorder } from "./recorder.ts"
@@ -30,31 +28,20 @@ const forgotten = new FinalizationRegistry<Leave>((stop) => stop())
 export type Settled = (body: Body.Body | undefined, complete: boolean) => void
 
 /**
- * @param options.declared the length the response gives for its body as we get it; negative when unknown
- * @param onSettled called once, later, if the source is a passing one
+ * The body where it is waited for: because it is at hand, or short.
+ *
+ * @param declared the length the response gives for its body as we get it; negative when unknown
  */
-export const take = (
-  options: {
-    readonly response: HttpClientResponse.HttpClientResponse
-    readonly declared: number
-    readonly maxBytes: number
-    readonly runtime: Runtime.Runtime<never>
-    readonly background: Background
-  },
-  onSettled: Settled
-): Work<Source, Failure> => {
-  const { background, declared, maxBytes, response, runtime } = options
-  if (declared > maxBytes) return () => Exit.succeed({ _tag: "Below", response })
-  const whole = bytesOf(response)
-  if (Exit.isExit(whole) || (declared >= 0 && declared <= shortBytes)) {
-    return andThen(run(whole, runtime), (exit) => () => Exit.map(exit, held))
-  }
-  return () => Exit.succeed(passing(response, maxBytes, background, onSettled))
+export const whole = (
+  response: HttpClientResponse.HttpClientResponse,
+  declared: number
+): Effect.Effect<Uint8Array, Failure> | Exit.Exit<Uint8Array, Failure> | undefined => {
+  const bytes = bytesOf(response)
+  return Exit.isExit(bytes) || (declared >= 0 && declared <= shortBytes) ? bytes : undefined
 }
 
-const held = (bytes: Uint8Array): Source => ({ _tag: "Held", body: Body.fromBytes(bytes) })
-
-const passing = (
+/** The body where it is recorded as it passes. */
+export const passing = (
   response: HttpClientResponse.HttpClientResponse,
   maxBytes: number,
   background: Background,

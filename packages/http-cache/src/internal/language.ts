@@ -18,8 +18,12 @@ const read = (value: string): Array<Preference> =>
     return { range: Message.trim(range), weight }
   })
 
+/** A longer value is nobody's list of languages, and not worth being understood. */
+const longest = 4096
+
 /** One spelling for all values that mean the same. */
 export const normalize = (value: string): string => {
+  if (value.length > longest) return value
   const preferences = read(value)
   if (preferences.some(({ weight }) => Number.isNaN(weight))) return value
   return preferences
@@ -30,12 +34,14 @@ export const normalize = (value: string): string => {
 
 /** The tag of a `Content-Language` that names one language. */
 export const single = (contentLanguage: string | undefined): string | undefined => {
-  const tags = contentLanguage === undefined ? [] : Message.members(contentLanguage)
+  if (contentLanguage === undefined || contentLanguage.length > longest) return undefined
+  const tags = Message.members(contentLanguage)
   return tags.length === 1 ? tags[0]?.toLowerCase() : undefined
 }
 
 /** Whether no language is wanted more than `tag`, which is lower case. */
 export const prefers = (value: string, tag: string): boolean => {
+  if (value.length > longest) return false
   const preferences = read(value)
   let most = 0
   let here = 0

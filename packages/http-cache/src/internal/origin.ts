@@ -6,6 +6,7 @@ import type * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
 import type * as Message from "../Message.ts"
+import * as Common from "./common.ts"
 
 /** Under it a client of ours gives its header lines as `[name, value, …]`, in the order they came, names in lower case. */
 export const RawHeadersTypeId: unique symbol = Symbol.for("@wellspring/http/rawHeaders")
@@ -23,17 +24,18 @@ const fromRaw = (raw: ReadonlyArray<string>): Record => {
   const fields: Record = {}
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index] as string
-    const value = raw[index + 1] as string
+    const value = Common.share(name, raw[index + 1] as string)
     // A name that is no field of a record of its own; no origin means it well.
     if (name === "__proto__") continue
-    const before = Object.hasOwn(fields, name) ? fields[name] : undefined
+    // What a record has from its prototype is no field.
+    const before = name in fields && Object.hasOwn(fields, name) ? fields[name] : undefined
     fields[name] = before === undefined ? value : typeof before === "string" ? [before, value] : [...before, value]
   }
   return fields
 }
 
 const fromJoined = (response: HttpClientResponse.HttpClientResponse): Record => {
-  const fields: Record = { ...response.headers }
+  const fields = Common.shareAll(response.headers)
   // The platform's record keeps one set-cookie line of many; its cookies have them all.
   if (fields["set-cookie"] !== undefined) {
     const lines = Cookies.toSetCookieHeaders(response.cookies)

@@ -7,20 +7,22 @@ import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import type * as Message from "../Message.ts"
 
+const headersProto = Object.getPrototypeOf(Headers.empty) as object
+
 /** The request with other fields: these and no others. */
 export const withFields = (
   request: HttpClientRequest.HttpClientRequest,
   fields: Message.Fields
 ): HttpClientRequest.HttpClientRequest => {
   if (fields === request.headers) return request
-  const headers: { [name: string]: string } = {}
+  const headers: { [name: string]: string } = Object.create(headersProto)
   for (const name in fields) {
     const value = fields[name]
     if (value !== undefined) headers[name] = typeof value === "string" ? value : value.join(", ")
   }
   // The platform's combinators add fields, and cannot take one away and keep the rest in one step.
   return Object.assign(Object.create(Object.getPrototypeOf(request)), request, {
-    headers: Headers.unsafeFromRecord(headers)
+    headers
   })
 }
 

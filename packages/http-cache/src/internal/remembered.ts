@@ -9,8 +9,11 @@ export class Remembered {
     this.millis = millis
   }
 
+  get isEmpty(): boolean {
+    return this.until.size === 0
+  }
+
   has(key: string, now: number): boolean {
-    if (this.until.size === 0) return false
     const until = this.until.get(key)
     if (until === undefined) return false
     if (now < until) return true

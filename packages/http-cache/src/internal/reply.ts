@@ -28,6 +28,14 @@ export interface Course {
 export const hit: Course = { outcome: "hit" }
 export const stale: Course = { outcome: "stale" }
 
+const collapses: Partial<Record<ForwardReason, Course>> = {}
+
+/** Answered by what somebody else was fetching for this reason. */
+export const collapsed = (reason: ForwardReason): Course => {
+  collapses[reason] ??= { outcome: "collapsed", fwd: reason, collapsed: true }
+  return collapses[reason]
+}
+
 const lifetimeOf = (entry: Entry.Entry, now: number): Outcome["lifetime"] => ({
   secondsLeft: Math.max(0, Freshness.secondsLeft(entry, now)),
   scope: entry.scope === "shared" ? "public" : "private"

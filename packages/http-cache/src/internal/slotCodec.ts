@@ -11,7 +11,9 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Entry from "../Entry.ts"
 import type * as Message from "../Message.ts"
+import * as Vary from "../Vary.ts"
 import * as Body from "./body.ts"
+import * as Common from "./common.ts"
 import * as Stored from "./stored.ts"
 
 const numbers = [
@@ -92,7 +94,13 @@ const decode = (bytes: Uint8Array): Option.Option<Stored.Slot> => {
     if (bodyEnd > buffer.byteLength) return Option.none()
     const head: unknown = JSON.parse(buffer.toString("utf8", offset + 8, headEnd))
     if (!isParsed(head)) return Option.none()
-    const entry: Entry.Entry = { ...head, range: head.range, lastModifiedTime: head.lastModifiedTime ?? Number.NaN }
+    const entry: Entry.Entry = {
+      ...head,
+      headers: Common.shareAll(head.headers),
+      vary: head.vary.length === 0 ? Vary.none : head.vary,
+      range: head.range,
+      lastModifiedTime: head.lastModifiedTime ?? Number.NaN
+    }
     slot.push(Stored.make(entry, Body.fromBytes(buffer.subarray(headEnd, bodyEnd)), head.tags))
     offset = bodyEnd
   }
@@ -108,7 +116,7 @@ const fieldsSize = (fields: Message.Fields): number => {
   for (const name in fields) {
     const value = fields[name]
     bytes += fieldBytes
-    if (typeof value === "string") bytes += Stored.isCommon(name, value) ? 0 : stringBytes(value)
+    if (typeof value === "string") bytes += Common.isCommon(name, value) ? 0 : stringBytes(value)
     else if (value !== undefined) for (const line of value) bytes += 8 + stringBytes(line)
   }
   return bytes

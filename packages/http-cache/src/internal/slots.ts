@@ -164,8 +164,9 @@ export class Slots {
   }
 
   private tags(place: Place, key: string, slot: Slot): ReadonlyArray<string> | undefined {
+    if (key === place.url && slot.every((entry) => entry.tags.length === 0)) return undefined
     const own = slot.flatMap((entry) => entry.tags)
     if (key !== place.url) own.push(tagOf(place.url))
-    return own.length === 0 ? undefined : [...new Set(own)]
+    return [...new Set(own)]
   }
 }

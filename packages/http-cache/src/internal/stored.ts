@@ -8,6 +8,7 @@ import type * as Exit from "effect/Exit"
 import * as Entry from "../Entry.ts"
 import * as HttpDate from "../HttpDate.ts"
 import type * as Message from "../Message.ts"
+import type * as Vary from "../Vary.ts"
 import type * as Body from "./body.ts"
 
 /** A decoded value kept beside a body, under the decoder it came from. */
@@ -19,33 +20,84 @@ export interface Decoded {
 
 export const noTags: ReadonlyArray<string> = []
 
+/** What most entries of an origin have in common, one object for all that are alike. */
+interface Kind {
+  readonly scope: Entry.Entry["scope"]
+  readonly status: number
+  readonly lifetime: number
+  readonly flags: number
+  readonly vary: Entry.Entry["vary"]
+  readonly range: Entry.Range | undefined
+  readonly rangeAsked: string
+  readonly staleFor: number
+  readonly errorFor: number
+  readonly tags: ReadonlyArray<string>
+}
+
+/** The kinds last met, each in the place its lifetime gives it. */
+const kinds: Array<Kind | undefined> = Array.from({ length: 64 })
+
+const kindOf = (entry: Entry.Entry, tags: ReadonlyArray<string>): Kind => {
+  const { flags, freshUntil, range, rangeAsked, scope, status, vary } = entry
+  const lifetime = freshUntil - entry.responseTime + entry.initialAge
+  const staleFor = entry.staleWhileRevalidateUntil - freshUntil
+  const errorFor = entry.staleIfErrorUntil - freshUntil
+  const place = (lifetime / 1000 + status + vary.length) & 63
+  const known = kinds[place]
+  if (
+    known !== undefined &&
+    known.lifetime === lifetime &&
+    known.status === status &&
+    known.flags === flags &&
+    known.scope === scope &&
+    known.staleFor === staleFor &&
+    known.errorFor === errorFor &&
+    known.range === range &&
+    known.rangeAsked === rangeAsked &&
+    (known.tags === tags || known.tags.length + tags.length === 0) &&
+    isAlike(known.vary, vary)
+  )
+    return known
+  const kind: Kind = { scope, status, lifetime, flags, vary, range, rangeAsked, staleFor, errorFor, tags }
+  if (range === undefined) kinds[place] = kind
+  return kind
+}
+
+const isAlike = (one: Vary.Vary, other: Vary.Vary): boolean =>
+  one === other ||
+  (one.length === other.length &&
+    one.every((nominated, index) => {
+      const { form, language, name, sent, value } = other[index] as Vary.Nominated
+      return (
+        nominated.name === name &&
+        nominated.value === value &&
+        nominated.sent === sent &&
+        nominated.form === form &&
+        nominated.language === language
+      )
+    }))
+
+/** Where instants are counted from: the first entry's arrival. */
+let epoch: number | undefined
+
 /**
  * An entry with its body and tags, and with what was made of it: the one thing that changes, and never leaves this process.
  *
- * A cache holds many of these, so instants are kept as distances from the arrival: V8 keeps
+ * A cache holds many of these, so what they have in common is kept once, and instants as distances: V8 keeps
  * small whole numbers in the object, and gives every other number an object of its own.
  */
 export class Stored implements Entry.Entry {
-  readonly scope: Entry.Entry["scope"]
   readonly key: string
-  readonly status: number
   readonly headers: Message.Fields
-  readonly vary: Entry.Entry["vary"]
-  readonly responseTime: number
   readonly initialAge: number
-  readonly lifetime: number
-  readonly flags: number
   readonly etag: string
   readonly lastModified: string
-  readonly range: Entry.Range | undefined
-  readonly rangeAsked: string
   readonly body: Body.Body
-  readonly tags: ReadonlyArray<string>
   decoded: ReadonlyArray<Decoded> | undefined
+  private readonly kind: Kind
+  private readonly arrived: number
   private readonly took: number
   private readonly dated: number
-  private readonly staleFor: number
-  private readonly errorFor: number
 
   constructor(
     entry: Entry.Entry,
@@ -53,26 +105,54 @@ export class Stored implements Entry.Entry {
     tags: ReadonlyArray<string>,
     decoded: ReadonlyArray<Decoded> | undefined
   ) {
-    this.scope = entry.scope
+    epoch ??= entry.responseTime
     this.key = entry.key
-    this.status = entry.status
-    this.headers = intern(entry.headers)
-    this.vary = entry.vary
-    this.responseTime = entry.responseTime
+    this.headers = entry.headers
     this.initialAge = entry.initialAge
-    this.lifetime = entry.freshUntil - entry.responseTime + entry.initialAge
-    this.flags = entry.flags
     this.etag = entry.etag
     this.lastModified = entry.lastModified
-    this.range = entry.range
-    this.rangeAsked = entry.rangeAsked
     this.body = body
-    this.tags = tags
     this.decoded = decoded
+    this.kind = kindOf(entry, tags)
+    this.arrived = entry.responseTime - epoch
     this.took = entry.responseTime - entry.requestTime
     this.dated = entry.responseTime - entry.date
-    this.staleFor = entry.staleWhileRevalidateUntil - entry.freshUntil
-    this.errorFor = entry.staleIfErrorUntil - entry.freshUntil
+  }
+
+  get scope(): Entry.Entry["scope"] {
+    return this.kind.scope
+  }
+
+  get status(): number {
+    return this.kind.status
+  }
+
+  get lifetime(): number {
+    return this.kind.lifetime
+  }
+
+  get flags(): number {
+    return this.kind.flags
+  }
+
+  get vary(): Entry.Entry["vary"] {
+    return this.kind.vary
+  }
+
+  get range(): Entry.Range | undefined {
+    return this.kind.range
+  }
+
+  get rangeAsked(): string {
+    return this.kind.rangeAsked
+  }
+
+  get tags(): ReadonlyArray<string> {
+    return this.kind.tags
+  }
+
+  get responseTime(): number {
+    return this.arrived + (epoch ?? 0)
   }
 
   get requestTime(): number {
@@ -84,15 +164,15 @@ export class Stored implements Entry.Entry {
   }
 
   get freshUntil(): number {
-    return this.responseTime + this.lifetime - this.initialAge
+    return this.responseTime + this.kind.lifetime - this.initialAge
   }
 
   get staleWhileRevalidateUntil(): number {
-    return this.freshUntil + this.staleFor
+    return this.freshUntil + this.kind.staleFor
   }
 
   get staleIfErrorUntil(): number {
-    return this.freshUntil + this.errorFor
+    return this.freshUntil + this.kind.errorFor
   }
 
   get lastModifiedTime(): number {
@@ -129,48 +209,6 @@ export const make = (
   tags: ReadonlyArray<string>,
   decoded?: ReadonlyArray<Decoded>
 ): Stored => new Stored(entry, body, tags, decoded)
-
-/** Fields whose values most responses of an origin have in common; none that is one caller's. */
-const common = new Set([
-  "accept-ranges",
-  "access-control-allow-origin",
-  "cache-control",
-  "content-encoding",
-  "content-language",
-  "content-length",
-  "content-type",
-  "date",
-  "expires",
-  "server",
-  "strict-transport-security",
-  "vary",
-  "via",
-  "x-content-type-options",
-  "x-frame-options",
-  "x-powered-by"
-])
-
-const mostValues = 4096
-const values = new Map<string, string>()
-
-export const isCommon = (name: string, value: string): boolean => value.length <= 80 && common.has(name)
-
-/** The same fields, with one string for equal values. */
-const intern = (headers: Message.Fields): Message.Fields => {
-  const fields: { [name: string]: string | ReadonlyArray<string> } = {}
-  for (const name in headers) {
-    const value = headers[name]
-    if (typeof value === "string" && isCommon(name, value)) {
-      const known = values.get(value)
-      if (known === undefined) {
-        if (values.size >= mostValues) values.clear()
-        values.set(value, value)
-      }
-      fields[name] = known ?? value
-    } else if (value !== undefined) fields[name] = value
-  }
-  return fields
-}
 
 export type Slot = ReadonlyArray<Stored>
 

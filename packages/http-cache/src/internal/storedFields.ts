@@ -30,11 +30,13 @@ const listed = (headers: Message.Fields): ReadonlySet<string> | undefined => {
 type MutableFields = Record<string, string | ReadonlyArray<string>>
 
 /**
- * The fields of a response that may be stored, with a `date` if it has none.
+ * The fields of a response that may be stored, with a `date` if it has none:
+ * the record itself when there is nothing to change about it.
  *
  * @param except names left out besides those that are never stored
  */
 export const of = (headers: Message.Fields, except: ReadonlyArray<string>, responseTime: number): Message.Fields => {
+  if (isStorable(headers, except)) return headers
   const connection = listed(headers)
   // A long list of names is one an origin made up; looking through it for every field would take it at its word.
   const left = except.length > 8 ? new Set(except) : undefined
@@ -49,18 +51,40 @@ export const of = (headers: Message.Fields, except: ReadonlyArray<string>, respo
   return stored
 }
 
-/** `stored` with every field `newer` has, apart from those that describe its own message or the stored bytes. */
-export const update = (stored: Message.Fields, newer: Message.Fields): Message.Fields => {
+/** Whether every field may be kept, and none is missing. */
+const isStorable = (headers: Message.Fields, except: ReadonlyArray<string>): boolean => {
+  if (headers["date"] === undefined || except.length > 8) return false
+  for (const name in headers) if (headers[name] === undefined || isPassing(name)) return false
+  for (let i = 0; i < except.length; i++) if (headers[except[i] as string] !== undefined) return false
+  return true
+}
+
+/**
+ * `stored` with every field `newer` has, apart from those that describe its own message or the stored
+ * bytes, and with a `date` of its own if `newer` has none: the record itself when they all say the same.
+ */
+export const update = (stored: Message.Fields, newer: Message.Fields, responseTime: number): Message.Fields => {
   const connection = listed(newer)
-  const result: MutableFields = {}
-  for (const name in stored) {
-    const value = stored[name]
-    if (value !== undefined) result[name] = value
+  let result: MutableFields | undefined
+  const put = (name: string, value: string | ReadonlyArray<string>): void => {
+    if (stored[name] === value) return
+    result ??= copy(stored)
+    result[name] = value
   }
   for (const name in newer) {
     const value = newer[name]
     if (value === undefined || isPassing(name) || bodily.has(name) || connection?.has(name)) continue
-    result[name] = value
+    put(name, value)
+  }
+  if (newer["date"] === undefined) put("date", HttpDate.format(responseTime))
+  return result ?? stored
+}
+
+const copy = (fields: Message.Fields): MutableFields => {
+  const result: MutableFields = {}
+  for (const name in fields) {
+    const value = fields[name]
+    if (value !== undefined) result[name] = value
   }
   return result
 }

@@ -8,6 +8,7 @@ import * as SourceError from "@wellspring/source/SourceError"
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Endpoint from "../Endpoint.ts"
@@ -128,17 +129,17 @@ export class Engine {
     if (Exit.isExit(ready)) return ready
     if (ready instanceof Flight) return ready.join(resume)
     if (operation === undefined) return this.#perform(ready, undefined, site, resume)
-    const { definition, key, policy, url } = ready
+    const { definition, policy, url } = ready
     if (Operation.isClosed(operation)) return closed(definition)
     const table = this.preparing.table(operation)
-    const isShared = key !== undefined && policy.dedupe !== "none"
-    const known = isShared ? table.find(key) : undefined
+    const name = policy.dedupe === "none" ? undefined : this.preparing.nameOf(ready)
+    const known = name === undefined ? undefined : table.find(name.owner, name.text)
     if (known !== undefined) return known.join(resume)
     // A call that may change something is never behind one that read before it.
     if (!definition.safe) table.invalidate(url)
     const begin = (resume: (exit: Settled) => void) => this.#perform(ready, table, site, resume)
-    if (!isShared) return Operation.whileOpen(operation, begin, resume)
-    const flight = table.open({ key, alias: this.preparing.aliasOf(ready), url }, policy.dedupe === "until-invalidated")
+    if (name === undefined) return Operation.whileOpen(operation, begin, resume)
+    const flight = table.open(name, url, policy.dedupe === "until-invalidated")
     const started = Operation.whileOpen(operation, begin, (exit) => flight.settle(exit))
     if (typeof started === "function") flight.leave = started
     else flight.settle(started)
@@ -161,8 +162,18 @@ export class Engine {
     )
   }
 
-  /** Sends, retries, decodes and accounts for one call. */
+  /** A call, whose defects, too, are told to everyone who waits for it. */
   #perform(
+    prepared: Prepare.Prepared,
+    table: Inflight<Settled> | undefined,
+    site: Run.Site,
+    resume: (exit: Settled) => void
+  ): Settled | Leave {
+    return orDefect(() => this.#run(prepared, table, site, resume))
+  }
+
+  /** Sends, retries, decodes and accounts for one call. */
+  #run(
     prepared: Prepare.Prepared,
     table: Inflight<Settled> | undefined,
     site: Run.Site,
@@ -172,7 +183,7 @@ export class Engine {
     const sent = this.#send(prepared, services, site)
     if (sent?.hit !== undefined) return sent.hit
     const call = this.#call(prepared, site, services)
-    Retrying.count(call)
+    if (!Place.isNested(site.context)) Retrying.count(call)
     let leave: Leave | undefined
     let now: Settled | undefined
     let isSync = true
@@ -181,7 +192,11 @@ export class Engine {
       else resume(exit)
     }
     const onTried = (tried: Exit.Exit<Exchanged, Fault>): void => {
-      const started = Run.start(this.#finish(call, tried, table), call.plan.site, end)
+      const started = Run.start(
+        orDefect(() => this.#finish(call, tried, table)),
+        call.plan.site,
+        end
+      )
       if (Run.isLeave(started)) leave = started
       else end(started)
     }
@@ -259,7 +274,10 @@ export class Engine {
       call.plan.site,
       () => {}
     )
-    return Effect.flatMap(Effect.exit(bytes), (exit) => {
+    // What it says of itself is worth a pause, not a wait without end: the status is known.
+    const { bodyIdleMillis } = call.plan.limits
+    const inTime = Effect.timeoutFail(bytes, { duration: Duration.millis(bodyIdleMillis), onTimeout: () => "late" })
+    return Effect.flatMap(Effect.exit(inTime), (exit) => {
       const nothing = new Uint8Array(0)
       const tried = Exit.succeed<Exchanged>({
         response,
@@ -350,7 +368,8 @@ export class Engine {
     const timings = { totalMillis: now - begun, headersMillis: headersAt - begun, attempts }
     const settled = Settle.settle(prepared, tried.value, { outcome, timings, now, report })
     if (onResponse === undefined) return settled
-    return Effect.zipRight(Effect.ignore(Effect.suspend(() => onResponse(response) ?? Effect.void)), settled)
+    // Nothing of what a mere observer does, not even a defect, may change what it observes.
+    return Effect.zipRight(Effect.exit(Effect.suspend(() => onResponse(response) ?? Effect.void)), settled)
   }
 }
 
@@ -358,6 +377,15 @@ const isPrepared = (ready: Ready): ready is Prepare.Prepared => !(ready instance
 
 /** A call that did not succeed cannot come this far. */
 const noAnswer = Effect.die(new Error("A failed call was settled as an answer."))
+
+/** What somebody else's function throws on the way, and nobody would catch here, is a defect of the call. */
+const orDefect = <A>(f: () => A): A | Exit.Exit<never> => {
+  try {
+    return f()
+  } catch (defect) {
+    return Exit.die(defect)
+  }
+}
 
 /** As with a load, it is a defect to call after the Operation's end. */
 const closed = ({ method, name, template }: Definition) =>

@@ -2,19 +2,9 @@
 import type * as Fiberless from "@wellspring/source/Fiberless"
 import * as Exit from "effect/Exit"
 
-/** By what a call is found again. */
+/** By what a call is found again: a text, among those of `owner`. */
 export interface Name {
-  /** What tells it from every other call. */
-  readonly key: string
-  /** Another name for the same, known before the key is worked out; undefined where there is none. */
-  readonly alias: Alias | undefined
-  /** The endpoint's own URL: what an unsafe call to it invalidates. */
-  readonly url: string
-}
-
-/** A text that names a call among those of one endpoint. */
-export interface Alias {
-  readonly endpoint: object
+  readonly owner: object
   readonly text: string
 }
 
@@ -32,7 +22,10 @@ interface Waiter<X> {
 /** One call under way, or done and kept. */
 export class Flight<X extends Ended = Ended> {
   readonly name: Name
+  /** The endpoint's own URL: what an unsafe call to it invalidates. */
+  readonly url: string
   readonly keep: boolean
+  readonly serial: number
   /** Stops the call; set once it has been started. */
   leave: (() => void) | undefined = undefined
   exit: X | undefined = undefined
@@ -43,10 +36,12 @@ export class Flight<X extends Ended = Ended> {
   private readonly waiters = new Set<Waiter<X>>()
   private readonly table: Inflight<X>
 
-  constructor(table: Inflight<X>, name: Name, keep: boolean) {
+  constructor(table: Inflight<X>, name: Name, url: string, keep: boolean, serial: number) {
     this.table = table
     this.name = name
+    this.url = url
     this.keep = keep
+    this.serial = serial
   }
 
   /** The answer if it was kept, or a place among those who wait for it, which the function returned gives up; the last one out stops the call. */
@@ -88,12 +83,15 @@ export class Flight<X extends Ended = Ended> {
 const maxKept = 10_000
 
 export class Inflight<X extends Ended> {
-  private readonly flights = new Map<string, Flight<X>>()
-  private readonly byAlias = new Map<object, Map<string, Flight<X>>>()
-  private readonly byUrl = new Map<string, Set<Flight<X>>>()
+  /** How many calls are under way or kept. */
+  size = 0
+  readonly retell: Retell<X>
+  private named = new Map<object, Map<string, Flight<X>>>()
+  /** URLs that unsafe calls have invalidated, with the number of the last flight before. */
+  private readonly invalidated = new Map<string, number>()
+  private serial = 0
   private kept = 0
   private epoch = 0
-  readonly retell: Retell<X>
 
   constructor(retell: Retell<X>) {
     this.retell = retell
@@ -103,44 +101,38 @@ export class Inflight<X extends Ended> {
   enter(epoch: number): void {
     if (epoch === this.epoch) return
     this.epoch = epoch
-    this.flights.clear()
-    this.byAlias.clear()
-    this.byUrl.clear()
+    this.named = new Map()
+    this.invalidated.clear()
+    this.size = 0
     this.kept = 0
   }
 
-  get size(): number {
-    return this.flights.size
+  find(owner: object, text: string): Flight<X> | undefined {
+    const flight = this.named.get(owner)?.get(text)
+    if (flight === undefined || !this.isOutdated(flight)) return flight
+    this.remove(flight)
+    return undefined
   }
 
-  find(key: string): Flight<X> | undefined {
-    return this.flights.get(key)
-  }
-
-  findByAlias(endpoint: object, text: string): Flight<X> | undefined {
-    return this.byAlias.get(endpoint)?.get(text)
-  }
-
-  open(name: Name, keep: boolean): Flight<X> {
-    const flight = new Flight<X>(this, name, keep)
-    this.flights.set(name.key, flight)
-    if (name.alias !== undefined) this.alias(name.alias, flight)
-    const siblings = this.byUrl.get(name.url)
-    if (siblings === undefined) this.byUrl.set(name.url, new Set([flight]))
-    else siblings.add(flight)
+  open(name: Name, url: string, keep: boolean): Flight<X> {
+    const flight = new Flight<X>(this, name, url, keep, ++this.serial)
+    const { owner, text } = name
+    const named = this.named.get(owner)
+    if (named === undefined) this.named.set(owner, new Map([[text, flight]]))
+    else named.set(text, flight)
+    this.size++
     return flight
   }
 
   /** Nobody joins what is under way for this URL from now on, nor reads what was kept; those who wait are still answered. */
   invalidate(url: string): void {
-    const flights = this.byUrl.get(url)
-    if (flights !== undefined) for (const flight of [...flights]) this.remove(flight)
+    if (this.size > 0) this.invalidated.set(url, this.serial)
   }
 
   /** Takes note of an answer: a success is kept where that was asked for and nothing invalidated it. */
   settled(flight: Flight<X>, exit: X): void {
-    if (this.flights.get(flight.name.key) !== flight) return
-    if (!flight.keep || Exit.isFailure(exit)) this.remove(flight)
+    if (!this.holds(flight)) return
+    if (!flight.keep || Exit.isFailure(exit) || this.isOutdated(flight)) this.remove(flight)
     else {
       flight.isKept = true
       if (++this.kept > maxKept) this.dropOldest()
@@ -149,28 +141,31 @@ export class Inflight<X extends Ended> {
 
   /** Removes its own entry, never one that has taken its place since. */
   remove(flight: Flight<X>): void {
-    const { alias, key, url } = flight.name
-    if (this.flights.get(key) === flight) {
-      this.flights.delete(key)
-      if (flight.isKept) this.kept--
-    }
-    const named = alias && this.byAlias.get(alias.endpoint)
-    if (alias !== undefined && named?.get(alias.text) === flight) named.delete(alias.text)
-    const siblings = this.byUrl.get(url)
-    if (siblings?.delete(flight) === true && siblings.size === 0) this.byUrl.delete(url)
+    if (!this.holds(flight)) return
+    this.named.get(flight.name.owner)?.delete(flight.name.text)
+    this.size--
+    if (flight.isKept) this.kept--
   }
 
-  private alias({ endpoint, text }: Alias, flight: Flight<X>): void {
-    const named = this.byAlias.get(endpoint)
-    if (named === undefined) this.byAlias.set(endpoint, new Map([[text, flight]]))
-    else named.set(text, flight)
+  private holds(flight: Flight<X>): boolean {
+    const { owner, text } = flight.name
+    return this.named.get(owner)?.get(text) === flight
+  }
+
+  private isOutdated({ serial, url }: Flight<X>): boolean {
+    return this.invalidated.size > 0 && serial <= (this.invalidated.get(url) ?? 0)
   }
 
   private dropOldest(): void {
-    for (const flight of this.flights.values()) {
-      if (!flight.isKept) continue
-      this.remove(flight)
-      return
+    let oldest: Flight<X> | undefined
+    for (const named of this.named.values()) {
+      for (const flight of named.values()) {
+        if (!flight.isKept) continue
+        // Within an owner they stand in the order they were opened.
+        if (oldest === undefined || flight.serial < oldest.serial) oldest = flight
+        break
+      }
     }
+    if (oldest !== undefined) this.remove(oldest)
   }
 }

@@ -94,14 +94,19 @@ const record = (params: URLSearchParams): Readonly<Record<string, unknown>> => {
 
 /** The beginning of a body for a log, with what looks like a secret masked. */
 export const sample = (value: unknown): string => {
-  let shown: string | undefined
+  let shown: string
   try {
     shown =
-      typeof value === "string" ? value : value instanceof Uint8Array ? `${value.length} bytes` : JSON.stringify(value)
+      typeof value === "string"
+        ? value
+        : value instanceof Uint8Array
+          ? `${value.length} bytes`
+          : (JSON.stringify(value) ?? String(value))
   } catch {
-    shown = undefined
+    // A circle, a BigInt, or a value nested beyond the stack.
+    shown = Object.prototype.toString.call(value)
   }
-  return (shown ?? String(value))
+  return shown
     .slice(0, 1000)
     .replace(
       /("?[\w-]*(?:token|secret|passw|api_?key|auth|session|cookie|signature)[\w-]*"?\s*[:=]\s*)("[^"]*"?|[^\s,;&}]+)/gi,

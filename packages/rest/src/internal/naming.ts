@@ -5,6 +5,14 @@ import { Problem } from "../Path.ts"
 import type { Described, Neutral } from "./prepare.ts"
 import type { RequestImpl } from "./request.ts"
 
+export interface Alias {
+  readonly text: string
+  readonly added: string
+}
+
+// Two line breaks end what would be sent: neither URLs nor JSON have one, and there is at most one between them.
+export const whole = ({ added, text }: Alias): string => (added === "" ? text : `${text}\n\n${added}`)
+
 /** What a request without a body would send, which tells it from every other of its endpoint; undefined where more than that counts. */
 export const textOf = ({ definition, location, wire }: RequestImpl): string | undefined =>
   definition.method !== "GET" ||
@@ -26,6 +34,8 @@ export const added = (
 ): string | undefined => {
   if (given === request) return ""
   if (given.method !== request.method || given.body !== request.body || Option.isSome(given.hash)) return undefined
+  // Neutral parameters are told apart by the key alone.
+  if (neutral.query.size > 0 && (given.url !== request.url || given.urlParams.length > 0)) return undefined
   // Lengths keep one value's end from being taken for another's beginning.
   let text = given.url === request.url ? "\n" : `${given.url}\n`
   for (const [name, value] of given.urlParams) text += `${name.length}:${name}=${value.length}:${value}&`

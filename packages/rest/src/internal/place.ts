@@ -27,6 +27,12 @@ const isSame = (self: Services, that: Services): boolean => {
   return true
 }
 
+/** There for whatever is called by a client that a source sends with: it is part of a call that has been counted. */
+class Within extends Context.Reference<Within>()("@wellspring/rest/Within", { defaultValue: () => true as const }) {}
+
+/** Whether a call is made on behalf of another source's call. */
+export const isNested = (context: Services): boolean => context.unsafeMap.has(Within.key)
+
 /** Redirects are ours to follow: they may lead where credentials must not go. */
 const plain = (context: Services): Services => {
   const given = last?.given.deref()
@@ -38,6 +44,7 @@ const plain = (context: Services): Services => {
   if (placed === undefined) {
     const init: RequestInit | undefined = context.unsafeMap.get(FetchHttpClient.RequestInit.key)
     placed = context.pipe(
+      Context.add(Within, true),
       Context.add(FetchHttpClient.RequestInit, { ...init, redirect: "manual" }),
       Context.add(CacheOptions.Current, { ...Context.get(context, CacheOptions.Current), redirect: "manual" })
     )

@@ -8,6 +8,7 @@ import type * as Endpoint from "../Endpoint.ts"
 import { Problem } from "../Path.ts"
 import * as RestError from "../RestError.ts"
 import type { Definition } from "./definition.ts"
+import type * as Naming from "./naming.ts"
 import type { Effective } from "./policy.ts"
 import type { RequestImpl, Wire } from "./request.ts"
 import * as Target from "./target.ts"
@@ -23,7 +24,9 @@ export interface Prepared {
   readonly request: HttpClientRequest.HttpClientRequest
   /** The endpoint's own URL: what an unsafe call to it invalidates. */
   readonly url: string
-  /** Undefined when the call cannot be told from others, and so is never shared. */
+  /** What it would send, and what `prepare` added: names it among the calls of its endpoint. Undefined where it takes a key. */
+  readonly alias: Naming.Alias | undefined
+  /** Names it among all calls. Undefined when it has an alias, or cannot be told from others and so is never shared. */
   readonly key: string | undefined
   /** What `prepare` added that tells callers apart; empty when it added nothing of the kind. */
   readonly identity: string
@@ -129,7 +132,8 @@ export interface Sealing {
   readonly policy: Effective
   /** Tells calls with options of their own from those without. */
   readonly variant: string
-  /** Whether there is anything to share within: no key is written for nobody. */
+  readonly alias: Naming.Alias | undefined
+  /** Whether a key is wanted: where there is anything to share within, and no alias. */
   readonly isKeyed: boolean
 }
 
@@ -140,7 +144,7 @@ export const seal = (
   isAllowed: (origin: string) => boolean,
   neutral: Neutral
 ): Prepared | RestError.RestError => {
-  const { base, impl, isKeyed, options, policy, variant } = sealing
+  const { alias, base, impl, isKeyed, options, policy, variant } = sealing
   const { request: described, wire } = sealing.described
   const { definition } = impl
   if (prepared === described) {
@@ -151,11 +155,13 @@ export const seal = (
       given: prepared,
       request: described,
       url: described.url,
+      alias,
       key: !isKeyed
         ? undefined
         : keyOf(
             definition,
             impl,
+            base,
             described.url,
             wire.headers.length === 0 ? "" : JSON.stringify(wire.headers),
             wire.body?.identity,
@@ -213,10 +219,11 @@ export const seal = (
     given: prepared,
     request: isWhole ? prepared : whole(prepared, href),
     url: described.url,
+    alias,
     key:
       !isKeyed || (hasBody && body === undefined)
         ? undefined
-        : keyOf(definition, impl, keyUrl(href, neutral), JSON.stringify(headers), body, identity, variant),
+        : keyOf(definition, impl, base, keyUrl(href, neutral), JSON.stringify(headers), body, identity, variant),
     identity,
     policy,
     isPlain: variant === "",
@@ -254,6 +261,7 @@ const idOf = (definition: Definition): number => {
 const keyOf = (
   definition: Definition,
   impl: RequestImpl,
+  base: Target.Base,
   href: string,
   headers: string,
   body: string | undefined,
@@ -262,7 +270,8 @@ const keyOf = (
 ): string | undefined => {
   const head = `${definition.method} ${idOf(definition)}${variant}`
   if (definition.key !== undefined) {
-    return `${head} named\n${headers}\n${identity}\n${definition.key(impl.input)}`
+    // The name stands for what the endpoint makes of its parameters, not for the base, which may be the caller's own.
+    return `${head} named\n${base.url.href}\n${headers}\n${identity}\n${definition.key(impl.input)}`
   }
   if (impl.definition.body !== undefined && body === undefined && Predicate.hasProperty(impl.input, "body"))
     return undefined

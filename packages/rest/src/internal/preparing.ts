@@ -11,7 +11,7 @@ import { retold } from "./answer.ts"
 import type { Definition } from "./definition.ts"
 import type { Settings } from "./engine.ts"
 import * as Hit from "./hit.ts"
-import { type Alias, type Flight, Inflight } from "./inflight.ts"
+import { type Flight, Inflight, type Name } from "./inflight.ts"
 import * as Naming from "./naming.ts"
 import * as Policy from "./policy.ts"
 import * as Prepare from "./prepare.ts"
@@ -43,7 +43,7 @@ interface Draft {
   readonly base: Target.Base
   readonly ofEndpoint: OfEndpoint
   readonly described: Prepare.Described
-  /** By which calls that send the same are found; undefined where they cannot be found by it. */
+  /** What it would send, where calls like it are found by that. */
   readonly text: string | undefined
   readonly table: Inflight<Settled> | undefined
   readonly repeated: Repeated | undefined
@@ -71,6 +71,15 @@ export class Preparing {
    * @param site where an answer may be taken from what is at hand and shared with others; without it the call is only prepared
    */
   prepare(impl: RequestImpl, options: Endpoint.Policy | undefined, site: Run.Site | undefined): Ready | Awaited {
+    try {
+      return this.begin(impl, options, site)
+    } catch (defect) {
+      // Schemas, keys and `prepare` are somebody else's functions: what they throw is a defect of the call.
+      return Exit.die(defect)
+    }
+  }
+
+  private begin(impl: RequestImpl, options: Endpoint.Policy | undefined, site: Run.Site | undefined): Ready | Awaited {
     if (this.fixed !== undefined) return this.prepareAt(impl, options, this.fixed, site)
     return Effect.flatMap(this.settings.base as Effect.Effect<string | URL, unknown>, (input) => {
       const ready = this.prepareAt(impl, options, Target.base(input), site)
@@ -80,18 +89,15 @@ export class Preparing {
 
   /** Remembers a call that was answered from the cache. */
   keep(prepared: Prepare.Prepared, context: Context.Context<never>): void {
-    const { repeats } = this.ofEndpoint(prepared.definition)
     // What is kept in an Operation comes before the cache.
-    if (repeats === undefined || prepared.policy.dedupe === "until-invalidated") return
-    const [text, added] = this.namesOf(prepared)
-    if (text !== undefined && added !== undefined) repeats.keep(text, added, prepared, context)
+    if (prepared.alias === undefined || prepared.policy.dedupe === "until-invalidated") return
+    this.ofEndpoint(prepared.definition).repeats?.keep(prepared.alias, prepared, context)
   }
 
-  /** Another name for a call that is begun in an Operation, by which others find it early. */
-  aliasOf(prepared: Prepare.Prepared): Alias | undefined {
-    const [text, added] = this.namesOf(prepared)
-    if (text === undefined || added === undefined) return undefined
-    return { endpoint: this.ofEndpoint(prepared.definition), text: both(text, added) }
+  /** By what others in the Operation find a call; undefined when it cannot be told from others. */
+  nameOf({ alias, definition, key }: Prepare.Prepared): Name | undefined {
+    if (alias !== undefined) return { owner: this.ofEndpoint(definition), text: Naming.whole(alias) }
+    return key === undefined ? undefined : { owner: this, text: key }
   }
 
   /** What the calls of an Operation share: nothing of an earlier epoch. */
@@ -100,11 +106,6 @@ export class Preparing {
       Operation.slot(operation, this, () => new Inflight<Settled>(retold)),
       operation
     )
-  }
-
-  private namesOf({ described, given, impl, options }: Prepare.Prepared) {
-    const text = options !== undefined || this.fixed === undefined ? undefined : Naming.textOf(impl)
-    return [text, text === undefined ? undefined : Naming.added(described, given, this.settings.neutral)] as const
   }
 
   private prepareAt(
@@ -119,7 +120,7 @@ export class Preparing {
     const text = isFound ? Naming.textOf(impl) : undefined
     const table = text === undefined || site === undefined ? undefined : this.busy(site.context)
     if (prepare === undefined && text !== undefined) {
-      const flight = table?.findByAlias(ofEndpoint, text)
+      const flight = table?.find(ofEndpoint, text)
       if (flight !== undefined) return flight
     }
     const repeated = text === undefined ? undefined : ofEndpoint.repeats?.find(text)
@@ -138,27 +139,33 @@ export class Preparing {
   private seal(draft: Draft, given: HttpClientRequest.HttpClientRequest): Ready {
     const { base, described, impl, ofEndpoint, options, site } = draft
     const { isAllowed, neutral, policy: ofSource } = this.settings
-    const found = this.found(draft, given)
+    const isShared = site?.context.unsafeMap.has(Operation.Operation.key) === true
+    const alias = isShared || ofEndpoint.repeats !== undefined ? this.alias(draft, given) : undefined
+    const found = alias === undefined ? undefined : this.found(draft, alias)
     if (found !== undefined) return found
     const policy = options === undefined ? ofEndpoint.policy : Policy.resolve(impl.definition, options, ofSource)
-    const isKeyed = site?.context.unsafeMap.has(Operation.Operation.key) === true
     const variant = options === undefined ? "" : variantOf(policy)
-    const sealed = Prepare.seal({ impl, options, described, base, policy, variant, isKeyed }, given, isAllowed, neutral)
+    const isKeyed = isShared && alias === undefined
+    const sealing = { impl, options, described, base, policy, variant, alias, isKeyed }
+    const sealed = Prepare.seal(sealing, given, isAllowed, neutral)
     return "_tag" in sealed ? Exit.fail(sealed) : sealed
+  }
+
+  private alias({ described, text }: Draft, given: HttpClientRequest.HttpClientRequest): Naming.Alias | undefined {
+    if (text === undefined) return undefined
+    const added = Naming.added(described, given, this.settings.neutral)
+    return added === undefined ? undefined : { text, added }
   }
 
   /** A call like it that is under way in the Operation, or an answer that the cache still holds. */
   private found(
-    { described, impl, ofEndpoint, repeated, site, table, text }: Draft,
-    given: HttpClientRequest.HttpClientRequest
+    { impl, ofEndpoint, repeated, site, table }: Draft,
+    alias: Naming.Alias
   ): Flight<Settled> | Settled | undefined {
-    if (text === undefined || site === undefined || (table === undefined && repeated === undefined)) return undefined
-    const added = Naming.added(described, given, this.settings.neutral)
-    if (added === undefined) return undefined
-    const flight = table?.findByAlias(ofEndpoint, both(text, added))
-    if (flight !== undefined) return flight
+    const flight = table?.find(ofEndpoint, Naming.whole(alias))
     // A hit has a span of its own where there is a tracer.
-    const response = site.tracer === undefined ? repeated?.look(added, site.context) : undefined
+    if (flight !== undefined || repeated === undefined || site === undefined || site.tracer !== undefined) return flight
+    const response = repeated.look(alias.added, site.context)
     return response === undefined ? undefined : Hit.of(response, impl.definition, site.context)
   }
 
@@ -181,9 +188,6 @@ export class Preparing {
     return known
   }
 }
-
-// Two line breaks end what would be sent: neither URLs nor JSON have one, and there is one between them.
-const both = (text: string, added: string): string => (added === "" ? text : `${text}\n\n${added}`)
 
 const entered = (table: Inflight<Settled>, operation: Operation.Service): Inflight<Settled> => {
   table.enter(operation[Operation.TypeId].epoch)

@@ -11,6 +11,7 @@ import * as CacheOptions from "@wellspring/http-cache/CacheOptions"
 import type * as HttpCache from "@wellspring/http-cache/HttpCache"
 import type * as Context from "effect/Context"
 import * as Option from "effect/Option"
+import type * as Naming from "./naming.ts"
 import * as Place from "./place.ts"
 import type { Described, Prepared } from "./prepare.ts"
 import { Recent } from "./recent.ts"
@@ -66,7 +67,7 @@ export class Repeats {
   }
 
   /** Remembers a call that was answered from the cache. */
-  keep(text: string, added: string, prepared: Prepared, context: Context.Context<never>): void {
+  keep({ added, text }: Naming.Alias, prepared: Prepared, context: Context.Context<never>): void {
     const inquiry = this.cache.inquire(prepared.request, Place.cacheOptions(context, prepared))
     if (Option.isNone(inquiry)) return
     let repeated = this.requests.get(text)

@@ -83,10 +83,8 @@ const attempt = (call: Call, resends: number): Effect.Effect<Tried> =>
 const budgetOf = ({ plan }: Call) => Context.get(plan.site.context, RetryBudget)
 const now = ({ plan }: Call): number => plan.site.clock.unsafeCurrentTimeMillis()
 
-/** Counts a call, unless it is one that a layer above sends again: those must not earn further retries. */
-export const count = (call: Call): void => {
-  if (Place.resends(call.plan.site.context) === 0) budgetOf(call).deposit(call.origin, call.begun)
-}
+/** Counts a call. One that a source above makes, or sends again, is not counted: it must not earn further retries. */
+export const count = (call: Call): void => budgetOf(call).deposit(call.origin, call.begun)
 
 /** The rest of a call whose first attempt was not good enough: its last outcome, and how many attempts there were. */
 export const again = (call: Call, first: Tried, sent = 1): Effect.Effect<readonly [Tried, attempts: number]> => {

@@ -9,8 +9,8 @@ export class Shared {
 
   run(key: string, effect: Effect.Effect<void, unknown>, site: Run.Site): Effect.Effect<void, unknown> {
     return Effect.async((resume) => {
-      const known = this.#table.find(key)
-      const flight = known ?? this.#table.open({ key, alias: undefined, url: key }, false)
+      const known = this.#table.find(this, key)
+      const flight = known ?? this.#table.open({ owner: this, text: key }, "", false)
       if (known === undefined) {
         const started = Run.start(effect, site, (exit) => flight.settle(exit))
         if (Run.isLeave(started)) flight.leave = started

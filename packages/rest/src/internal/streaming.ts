@@ -29,9 +29,12 @@ const told = (opened: Opened) => ({
   report: () => {}
 })
 
+/** Given up with its scope once it is there. Until then it may be interrupted, by its deadline too. */
 const opened = (engine: Engine, request: RequestImpl, options: Options) =>
-  Effect.acquireRelease(engine.open(request, options), ({ call, response }) =>
-    Effect.sync(() => Collect.abandon(response, call.plan.site))
+  Effect.uninterruptibleMask((restore) =>
+    Effect.tap(restore(engine.open(request, options)), ({ call, response }) =>
+      Effect.addFinalizer(() => Effect.sync(() => Collect.abandon(response, call.plan.site)))
+    )
   )
 
 export const raw = (
@@ -107,7 +110,13 @@ const decoded = (
   const finish = (
     result: Either.Either<unknown, ParseResult.ParseIssue>
   ): Either.Either<unknown, RestError.RestDecodeError> => {
-    if (Either.isRight(result)) return Either.right(Freeze.deep(result.right))
+    if (Either.isRight(result)) {
+      try {
+        return Either.right(Freeze.deep(result.right))
+      } catch {
+        return Either.left(wrong([], "it is nested too deeply"))
+      }
+    }
     const { path, problem } = Decode.describe(result.left)
     return Either.left(wrong(path, problem))
   }

@@ -237,7 +237,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched, Source {
     if (this.#over || body === undefined) return true
     this.#received += chunk.length
     this.receivedAt = now()
-    if (body.push(chunk)) {
+    // After the last byte there is nothing to hold back but the end, which must not wait for a reader.
+    if (body.push(chunk) || this.#received === this.#declared) {
       this.#await(this.#shared.limits.idleMillis, this.receivedAt)
       return true
     }

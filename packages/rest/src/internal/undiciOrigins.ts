@@ -2,6 +2,7 @@
  * A pool of connections for each origin.
  */
 
+import type { EventEmitter } from "node:events"
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import type * as undici from "undici"
@@ -128,7 +129,10 @@ export class Origins {
           lane.connecting = undefined
           const [, made] = result
           // HTTP/2 takes many requests at once, HTTP/1 one: which it is shows only now.
-          if (made !== null && made !== undefined) client.pipelining = isHttp2(made) ? http2Streams : 1
+          if (made !== null && made !== undefined) {
+            client.pipelining = isHttp2(made) ? http2Streams : 1
+            if (!isHttp2(made)) endable(made)
+          }
           callback(...result)
         })
         if (isDestroyable(socket)) lane.connecting = socket
@@ -161,3 +165,20 @@ class Lane implements LaneOf {
 }
 
 const isHttp2 = (socket: object): boolean => "alpnProtocol" in socket && socket.alpnProtocol === "h2"
+
+/**
+ * undici 7 asserts, where nobody could catch it, that its parser is not paused
+ * when the connection ends: an upstream that closes while we hold back would end
+ * the process ([undici#5360][1]). The parser copes, and says what there is to say.
+ *
+ * [1]: https://github.com/nodejs/undici/issues/5360
+ */
+const endable = (socket: EventEmitter): void => {
+  const relax = () => {
+    const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === "parser")
+    const parser: unknown = key === undefined ? undefined : Reflect.get(socket, key)
+    if (Predicate.hasProperty(parser, "paused")) Object.assign(parser, { paused: false })
+  }
+  // Before undici's own listeners, which come once it has been told of the socket.
+  socket.on("end", relax).on("error", relax).on("close", relax)
+}

@@ -65,6 +65,24 @@ export const raw = (answer: (socket: Socket) => void) =>
     )
   })
 
+/** A server that is told of every request on a connection, not only of its first, and writes what it likes. */
+export const conversing = (answer: (socket: Socket, request: string) => void) =>
+  Effect.suspend(() => {
+    const calls: Array<string> = []
+    return listen(
+      createTcpServer((socket) => {
+        socket.on("data", (data) => {
+          const request = data.toString("latin1")
+          // Bodies are short, and come with their head or alone.
+          if (!/^[A-Z]+ \//.test(request)) return
+          calls.push(request.split("\r\n", 1)[0] ?? "")
+          answer(socket, request)
+        })
+      }),
+      calls
+    )
+  })
+
 /** Waits, in real time, until something is so. */
 export const eventually = (condition: () => boolean) =>
   Effect.iterate(0, {
