@@ -52,6 +52,9 @@ export const context =
  * One operation for each GraphQL operation, batched ones included, ended with
  * its result. Lifetimes become cache hints, so that Apollo's cache control, and
  * a response cache that reads it, see the strictest of these and of yours.
+ *
+ * A `fieldResolver` given to Apollo Server is asked only for fields that return
+ * scalars, below the root.
  */
 export const plugin = <Services>(app: GraphqlEffect<Services>): ApolloServerPlugin<Context> => ({
   serverWillStart: async ({ schema }) => Wrap.composites(schema, inherit),
@@ -85,9 +88,6 @@ interface CacheControlInfo extends GraphQLResolveInfo {
   }
 }
 
-/** A year: what stands for "no opinion" among hints that combine by the least. */
-const noOpinion = 31_536_000
-
 /**
  * Takes Apollo's default away from fields that no one hinted: it would make the
  * whole response uncacheable. Asked by the fields that get that default, and not
@@ -96,7 +96,7 @@ const noOpinion = 31_536_000
 const inherit = (info: CacheControlInfo): void => {
   const { cacheControl } = info
   if (cacheControl !== undefined && cacheControl.cacheHint.maxAge === undefined) {
-    cacheControl.setCacheHint({ maxAge: noOpinion })
+    cacheControl.setCacheHint({ maxAge: Policy.noOpinion })
   }
 }
 

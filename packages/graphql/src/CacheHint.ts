@@ -7,7 +7,7 @@
  */
 import * as Duration from "effect/Duration"
 import type { GraphQLResolveInfo } from "graphql"
-import { Policy } from "./internal/policy.ts"
+import { type Hint, noOpinion, Policy } from "./internal/policy.ts"
 
 export interface CacheHint {
   /** Longest time the response may be kept; zero: not at all. */
@@ -22,7 +22,10 @@ const hinted = new WeakSet<GraphQLResolveInfo>()
 
 /** What Apollo Server adds for its own cache policy. */
 type ApolloInfo = GraphQLResolveInfo & {
-  readonly cacheControl?: { readonly setCacheHint: (hint: { maxAge?: number; scope?: "PUBLIC" | "PRIVATE" }) => void }
+  readonly cacheControl?: {
+    readonly setCacheHint: (hint: { maxAge?: number; scope?: "PUBLIC" | "PRIVATE" }) => void
+    readonly cacheHint: { readonly maxAge: number | undefined; readonly scope: "PUBLIC" | "PRIVATE" | undefined }
+  }
 }
 
 /**
@@ -41,13 +44,7 @@ type ApolloInfo = GraphQLResolveInfo & {
  */
 export const set = (info: GraphQLResolveInfo, hint: CacheHint): void => {
   const maxAge = hint.maxAge === undefined ? undefined : Duration.toSeconds(hint.maxAge)
-  let policy = ofExecution.get(info.variableValues)
-  if (policy === undefined) {
-    policy = new Policy()
-    ofExecution.set(info.variableValues, policy)
-  }
-  policy.restrict({ maxAge, scope: hint.scope })
-  if (maxAge !== undefined) hinted.add(info)
+  restrict(info, { maxAge, scope: hint.scope })
   const apollo = (info as ApolloInfo).cacheControl
   apollo?.setCacheHint({
     ...(maxAge !== undefined && { maxAge: Math.floor(maxAge) }),
@@ -55,8 +52,24 @@ export const set = (info: GraphQLResolveInfo, hint: CacheHint): void => {
   })
 }
 
+const restrict = (info: GraphQLResolveInfo, hint: Hint): void => {
+  const policy = ofExecution.get(info.variableValues) ?? new Policy()
+  ofExecution.set(info.variableValues, policy)
+  policy.restrict(hint)
+  if (hint.maxAge !== undefined) hinted.add(info)
+}
+
+/** Takes over what a resolver told Apollo Server by itself, with `info.cacheControl.setCacheHint`. */
+const adopt = (info: ApolloInfo): void => {
+  const { maxAge = noOpinion, scope } = info.cacheControl?.cacheHint ?? {}
+  if (maxAge !== noOpinion) restrict(info, { maxAge, scope: scope === "PRIVATE" ? "private" : "public" })
+}
+
 /** @internal Whether the field said how long its answer may be kept. */
-export const isHinted = (info: GraphQLResolveInfo): boolean => hinted.has(info)
+export const isHinted = (info: GraphQLResolveInfo): boolean => {
+  if (!hinted.has(info)) adopt(info)
+  return hinted.has(info)
+}
 
 /** @internal What the fields of an execution said together. */
 export const of = (variableValues: object): Policy | undefined => ofExecution.get(variableValues)

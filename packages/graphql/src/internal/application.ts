@@ -15,6 +15,7 @@ import * as Tracer from "effect/Tracer"
 import type { GraphQLResolveInfo } from "graphql"
 import { GraphqlRequest } from "../GraphqlRequest.ts"
 import * as Lean from "./lean.ts"
+import * as LazyScope from "./scope.ts"
 import * as TraceParent from "./traceparent.ts"
 
 export interface Application {
@@ -88,12 +89,13 @@ const openWith = (
   )
   const caller = TraceParent.parse(request.header("traceparent"))
   const { perOperation } = application
-  if (perOperation === undefined && base.tracer === defaultTracer && Option.isNone(caller)) {
-    return begin(base.begin, context, scope, undefined)
-  }
+  const isTraced = base.tracer !== defaultTracer || Option.isSome(caller)
+  if (perOperation === undefined && !isTraced) return begin(base.begin, context, scope, undefined)
   return Runtime.runFork(
     Lean.withContext(base.lean, context),
-    traced(base, context, info, caller, perOperation) as Effect.Effect<Opened, unknown>,
+    isTraced
+      ? traced(base, context, info, scope, caller, perOperation)
+      : served(base, context, scope, perOperation, undefined),
     { scheduler: Lean.scheduler }
   )
 }
@@ -130,39 +132,48 @@ const begin = (
   return { operation, runtime, tracing, begin }
 }
 
-/** The whole way, with a span and the operation's own services. */
+/** With a span, and the operation's own services under it. */
 const traced = (
   base: Base,
-  requested: Context.Context<never>,
+  context: Context.Context<never>,
   info: GraphQLResolveInfo,
+  scope: Scope.Scope,
   caller: Option.Option<Tracer.ExternalSpan>,
   perOperation: PerOperation | undefined
-): Effect.Effect<Opened, unknown, Scope.Scope> =>
-  Effect.gen(function* () {
-    const scope = yield* Effect.scope
-    const tracing = yield* trace(base, info, caller)
-    const spanned = tracing === undefined ? requested : Context.add(requested, Tracer.ParentSpan, tracing.parent)
-    const context = yield* provide(perOperation, spanned as Context.Context<never>)
-    const opened = begin(base.begin, context, scope, tracing)
-    // It ends before the services that it was built with.
-    yield* Scope.addFinalizer(
-      scope,
-      Effect.suspend(() => Operation.end(opened.operation))
-    )
-    return opened
+): Effect.Effect<Opened, unknown> =>
+  Effect.flatMap(Scope.extend(trace(base, info, caller), scope), (tracing) => {
+    const spanned = tracing === undefined ? context : Context.add(context, Tracer.ParentSpan, tracing.parent)
+    return served(base, spanned as Context.Context<never>, scope, perOperation, tracing)
   })
 
-const provide = (
+/** With the operation's own services, which are released after it. */
+const served = (
+  base: Base,
+  context: Context.Context<never>,
+  scope: Scope.Scope,
+  perOperation: PerOperation | undefined,
+  tracing: Tracing | undefined
+): Effect.Effect<Opened, unknown> =>
+  Effect.flatMap(build(perOperation, context, scope), (services) => {
+    const opened = begin(base.begin, Context.merge(context, services), scope, tracing)
+    if (!LazyScope.isUsed(scope)) return Effect.succeed(opened)
+    return Effect.as(
+      Scope.addFinalizer(
+        scope,
+        Effect.suspend(() => Operation.end(opened.operation))
+      ),
+      opened
+    )
+  })
+
+const build = (
   given: PerOperation | undefined,
-  context: Context.Context<never>
+  context: Context.Context<never>,
+  scope: Scope.Scope
 ): Effect.Effect<Context.Context<never>, unknown> => {
-  if (given === undefined) return Effect.succeed(context)
-  const scope: Scope.Scope = Context.unsafeGet(context, Scope.Scope)
+  if (given === undefined) return Effect.succeed(Context.empty())
   const building = isLayer(given) ? Layer.buildWithScope(given, scope) : given
-  return Effect.map(
-    Effect.mapInputContext(building, (_: Context.Context<never>) => context),
-    (services) => Context.merge(context, services)
-  )
+  return Effect.mapInputContext(building, (_: Context.Context<never>) => context)
 }
 
 const isLayer = (given: PerOperation): given is Layer.Layer<never, unknown> => Layer.isLayer(given)

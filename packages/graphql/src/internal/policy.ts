@@ -8,6 +8,9 @@ export interface Hint {
   readonly scope: Scope | undefined
 }
 
+/** A year, in seconds: what stands for "no opinion" among hints that combine by the least. */
+export const noOpinion = 31_536_000
+
 /** The strictest of what it was told. */
 export class Policy {
   maxAge = Number.POSITIVE_INFINITY

@@ -5,20 +5,35 @@ import * as Exit from "effect/Exit"
 import { pipeArguments } from "effect/Pipeable"
 import * as Scope from "effect/Scope"
 
-export class LazyScope implements Scope.CloseableScope {
+/** What Effect asks of a scope, besides what its types say. */
+interface Parts extends Scope.CloseableScope {
+  readonly state: unknown
+}
+
+const real = (): Parts => Effect.runSync(Scope.make()) as Parts
+
+/** Stands for a scope of Effect's own, which it makes when anybody puts something in. */
+class LazyScope implements Parts {
   readonly [Scope.ScopeTypeId]: Scope.ScopeTypeId = Scope.ScopeTypeId
   readonly [Scope.CloseableScopeTypeId]: Scope.CloseableScopeTypeId = Scope.CloseableScopeTypeId
   readonly strategy: ExecutionStrategy.ExecutionStrategy = ExecutionStrategy.sequential
-  private made: Scope.CloseableScope | undefined = undefined
+  private made: Parts | undefined = undefined
   private closed: Exit.Exit<unknown, unknown> | undefined = undefined
 
-  /** Effect's own scope, once it is needed. */
-  private get own(): Scope.CloseableScope {
+  get isUsed(): boolean {
+    return this.made !== undefined
+  }
+
+  private get own(): Parts {
     if (this.made === undefined) {
-      this.made = Effect.runSync(Scope.make())
+      this.made = real()
       if (this.closed !== undefined) Effect.runSync(Scope.close(this.made, this.closed))
     }
     return this.made
+  }
+
+  get state(): unknown {
+    return this.own.state
   }
 
   addFinalizer(finalizer: Scope.Scope.Finalizer): Effect.Effect<void> {
@@ -31,7 +46,7 @@ export class LazyScope implements Scope.CloseableScope {
 
   close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
     if (this.made !== undefined) return Scope.close(this.made, exit)
-    this.closed = exit
+    this.closed ??= exit
     return Exit.void
   }
 
@@ -39,3 +54,19 @@ export class LazyScope implements Scope.CloseableScope {
     return pipeArguments(this, arguments)
   }
 }
+
+const partsOf = (scope: object): ReadonlyArray<string> =>
+  [scope, Object.getPrototypeOf(scope)].flatMap(Reflect.ownKeys).map(String).sort()
+
+const known = [
+  ...["strategy", "state", "pipe", "fork", "close", "addFinalizer"],
+  ...[Scope.ScopeTypeId, Scope.CloseableScopeTypeId].map(String)
+].sort()
+
+/** Whether this Effect's scopes have the parts that the stand-in has, and no more. */
+const canStandIn = partsOf(real()).join() === known.join()
+
+/** Whether anything may have been put into a scope. */
+export const isUsed = (scope: Scope.Scope): boolean => !(scope instanceof LazyScope) || scope.isUsed
+
+export const make = (): Scope.CloseableScope => (canStandIn ? new LazyScope() : real())

@@ -10,7 +10,7 @@ import type { GraphQLResolveInfo } from "graphql"
 import type { GraphqlRequest } from "../GraphqlRequest.ts"
 import * as Application from "./application.ts"
 import * as Lean from "./lean.ts"
-import { LazyScope } from "./scope.ts"
+import * as LazyScope from "./scope.ts"
 import { Waits } from "./waits.ts"
 
 export type State =
@@ -33,7 +33,7 @@ export class Session {
   /** What was opened last. Its Operation's account stays readable after the end. */
   opened: Application.Opened | undefined = undefined
   private state: State = idle
-  private scope: LazyScope | undefined = undefined
+  private scope: Scope.CloseableScope | undefined = undefined
   private runners = 0
   private releaseBusy = nothing
   private readonly request: GraphqlRequest["Type"]
@@ -104,7 +104,7 @@ export class Session {
   }
 
   private open(build: (scope: Scope.Scope) => Application.Opened | Application.Opening): State {
-    this.scope = new LazyScope()
+    this.scope = LazyScope.make()
     const built = build(this.scope)
     if ("operation" in built) return this.done(Exit.succeed(built))
     const exit = built.unsafePoll()

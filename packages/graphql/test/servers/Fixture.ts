@@ -79,13 +79,21 @@ const hang = Effect.flatMap(Calls, ({ upstream }) =>
   })
 )
 
+/** A batch that makes such a call. */
+const Hanging = Source.make("Hanging", {
+  key: Schema.String,
+  success: Schema.String,
+  resolve: (ids: ReadonlyArray<string>) => Effect.map(hang, (answer) => ids.map(() => answer))
+})
+
 const typeDefs = `
   enum CacheControlScope { PUBLIC PRIVATE }
   directive @cacheControl(maxAge: Int, scope: CacheControlScope, inheritMaxAge: Boolean) on FIELD_DEFINITION | OBJECT
   type Movie {
     id: ID!, title: String!, director: String!, note: String, secret: String, number: Int
-    composer: String, writer: String @cacheControl(maxAge: 15)
+    composer: String, writer: String @cacheControl(maxAge: 15), studio: Studio
   }
+  type Studio { name: String }
   type Query {
     viewer: String
     movies(ids: [ID!]!): [Movie!]!
@@ -96,6 +104,7 @@ const typeDefs = `
     thrown: String
     unsafe: Movie
     hang: String
+    hangs(ids: [ID!]!): [String]
     fresh(seconds: Int!): [Movie!]
     private(seconds: Int!): String
     unknown: String
@@ -142,8 +151,9 @@ export const make = (options?: { readonly development?: boolean }) => {
           number: secret
         }),
         hang: () => hang,
+        hangs: (_, args: { readonly ids: ReadonlyArray<string> }) => Hanging.loadMany(args.ids),
         fresh: (_, args: { readonly seconds: number }) =>
-          Effect.as(cached(args.seconds, "public"), [{ id: "1", title: "a" }]),
+          Effect.as(cached(args.seconds, "public"), [{ id: "1", title: "a", studio: { name: "A" } }]),
         private: (_, args: { readonly seconds: number }) => Effect.as(cached(args.seconds, "private"), "mine"),
         unknown: () => Effect.delay(Effect.succeed("from somewhere"), "1 millis"),
         listed: () => [{ id: "1", title: "a" }],
