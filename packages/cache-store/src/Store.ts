@@ -57,6 +57,8 @@ export interface Direct<in out A> {
   ) => boolean
   readonly remove: (key: string) => void
   readonly removeTagged: (tag: string) => void
+  /** Weighs what `key` holds again, after it has grown or shrunk in place. */
+  readonly reweigh: (key: string) => void
 }
 
 export interface Store<in out A> {

@@ -17,7 +17,8 @@ const sweepPerWrite = 2
 class Node<A> {
   readonly space: Space<A>
   readonly key: string
-  value: A
+  /** Nothing once it has been dropped: V8 may keep the node for long after, and is not to keep the value with it. */
+  value: A | undefined
   bytes: number
   /** In milliseconds since the memory's epoch: V8 keeps a whole number of 32 bits in the node itself. */
   expires: number
@@ -102,8 +103,7 @@ export class Memory {
     const before = space.nodes.get(key)
     if (before !== undefined) this.drop(before)
     this.sweep(now)
-    let bytes = nodeBytes + stringBytes(key) + size
-    if (tags !== undefined) for (const tag of tags) bytes += tagBytes + stringBytes(tag)
+    const bytes = bytesOf(key, size, tags)
     if (!(bytes <= this.maxBytes) || this.maxEntries < 1 || expiresAt <= now) return false
     this.epoch ??= now
     const node = new Node(space, key, value, bytes, expiresAt - this.epoch, tags)
@@ -118,9 +118,17 @@ export class Memory {
 
   resize<A>(space: Space<A>, key: string, value: A, size: number): void {
     const node = space.nodes.get(key)
-    if (node === undefined || node.value !== value) return
-    let bytes = nodeBytes + stringBytes(key) + size
-    if (node.tags !== undefined) for (const tag of node.tags) bytes += tagBytes + stringBytes(tag)
+    if (node?.value === value) this.weigh(node, size)
+  }
+
+  /** Weighs what is there again. */
+  reweigh<A>(space: Space<A>, key: string, sizeOf: (value: A) => number): void {
+    const node = space.nodes.get(key)
+    if (node?.value !== undefined) this.weigh(node, sizeOf(node.value))
+  }
+
+  private weigh<A>(node: Node<A>, size: number): void {
+    const bytes = bytesOf(node.key, size, node.tags)
     this.bytes += bytes - node.bytes
     node.bytes = bytes
     this.evict()
@@ -173,6 +181,7 @@ export class Memory {
   }
 
   private drop<A>(node: Node<A>): void {
+    node.value = undefined
     node.space.nodes.delete(node.key)
     if (node.tags !== undefined) {
       for (const tag of node.tags) {
@@ -212,6 +221,12 @@ export class Memory {
     linked.older = undefined
     linked.newer = undefined
   }
+}
+
+const bytesOf = (key: string, size: number, tags: ReadonlyArray<string> | undefined): number => {
+  let bytes = nodeBytes + stringBytes(key) + size
+  if (tags !== undefined) for (const tag of tags) bytes += tagBytes + stringBytes(tag)
+  return bytes
 }
 
 const addTag = <A>(space: Space<A>, tag: string, node: Node<A>): void => {

@@ -75,7 +75,8 @@ export const make = <A>(memory: Memory, clock: Clock.Clock, namespace: string, c
     done(
       keys.map((key) => {
         const entry = memory.entry(space, key, now)
-        return entry && { value: entry.value, expiresAt: memory.expiryOf(entry), tags: entry.tags?.map(keyHash) ?? [] }
+        if (entry?.value === undefined) return undefined
+        return { value: entry.value, expiresAt: memory.expiryOf(entry), tags: entry.tags?.map(keyHash) ?? [] }
       })
     )
     return () => {}
@@ -91,7 +92,7 @@ export const make = <A>(memory: Memory, clock: Clock.Clock, namespace: string, c
       // Nobody outside shares this memory.
       onForeign: () => {}
     },
-    direct: { get: peek, set, remove, removeTagged },
+    direct: { get: peek, set, remove, removeTagged, reweigh: (key) => memory.reweigh(space, key, codec.size) },
     get,
     peek,
     getMany: (keys) => Effect.sync(() => keys.map((key) => Option.fromNullable(peek(key)))),

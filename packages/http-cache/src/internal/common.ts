@@ -41,7 +41,9 @@ export const shareAll = (fields: Message.Fields): Record<string, string | Readon
   const shared: Record<string, string | ReadonlyArray<string>> = {}
   for (const name of Object.keys(fields)) {
     const value = fields[name]
-    if (value !== undefined) shared[name] = typeof value === "string" ? share(name, value) : value
+    // What is no field of a record of its own would change what the record is.
+    if (value !== undefined && name !== "__proto__")
+      shared[name] = typeof value === "string" ? share(name, value) : value
   }
   return shared
 }

@@ -36,7 +36,7 @@ export class Flight<A> {
 
   /** Tells how the call is ended early. */
   calls(stop: Leave): void {
-    this.stop = stop
+    if (!this.ended) this.stop = stop
   }
 
   /** Whether nothing bounds the wait yet. */
@@ -60,8 +60,9 @@ export class Flight<A> {
     if (this.ended) return
     this.count--
     if (this.count === 0) {
+      const { stop } = this
       this.end()
-      this.stop?.()
+      stop?.()
     } else if (this.waiters.length > 2 * this.count + 8) {
       this.waiters = this.waiters.filter(({ hasLeft }) => !hasLeft)
     }
@@ -75,9 +76,13 @@ export class Flight<A> {
   }
 
   private end(): void {
+    const { limit } = this
     this.ended = true
+    // V8 chains the tables a Map has outgrown: what flights of old still held would keep all that came after alive.
     this.waiters = []
-    this.limit?.()
+    this.stop = undefined
+    this.limit = undefined
+    limit?.()
     if (this.flights.get(this.key) === this) this.flights.delete(this.key)
   }
 }

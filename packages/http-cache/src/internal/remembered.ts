@@ -1,8 +1,14 @@
-/** Keys of which one thing is remembered for a while: a bounded number of them, the latest. */
-const capacity = 8192
+/**
+ * Keys of which one thing is remembered for a while: a bounded number of them, the latest.
+ *
+ * In two generations, of which the older goes as a whole: to look for the oldest of a Map takes
+ * the longer, the more were taken from its beginning before.
+ */
+const generation = 4096
 
 export class Remembered {
-  private readonly until = new Map<string, number>()
+  private young = new Map<string, number>()
+  private old = new Map<string, number>()
   private readonly millis: number
 
   constructor(millis: number) {
@@ -10,29 +16,28 @@ export class Remembered {
   }
 
   get isEmpty(): boolean {
-    return this.until.size === 0
+    return this.young.size + this.old.size === 0
   }
 
   has(key: string, now: number): boolean {
-    const until = this.until.get(key)
+    const until = this.young.get(key) ?? this.old.get(key)
     if (until === undefined) return false
     if (now < until) return true
-    this.until.delete(key)
+    this.remove(key)
     return false
   }
 
   add(key: string, now: number): void {
-    this.until.delete(key)
-    this.until.set(key, now + this.millis)
-    if (this.until.size > capacity) {
-      for (const oldest of this.until.keys()) {
-        this.until.delete(oldest)
-        return
-      }
+    if (this.young.size >= generation && !this.young.has(key)) {
+      this.old = this.young
+      this.young = new Map()
     }
+    this.young.set(key, now + this.millis)
   }
 
   remove(key: string): void {
-    if (this.until.size > 0) this.until.delete(key)
+    if (this.isEmpty) return
+    this.young.delete(key)
+    this.old.delete(key)
   }
 }

@@ -58,7 +58,8 @@ export const share = (engine: Engine, errand: Errand, joins: number, again: Agai
 /** Begins a flight. Who leads it may leave; it then goes on for the others. */
 export const lead = (engine: Engine, alone: Errand, key: string, resume: Receive): Coming => {
   const flight = new Flight<Landing>(engine.flights, key)
-  const errand: Errand = { ...alone, flight }
+  const { ask, asked, lease, question, reason, selected } = alone
+  const errand: Errand = { ask, question, asked, reason, selected, flight, lease }
   let left = false
   const begun = guarded(engine, errand, (exit) => {
     if (!left) resume(exit)

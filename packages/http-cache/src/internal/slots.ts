@@ -130,8 +130,13 @@ export class Slots {
   /** Weighs the slot of an entry again, its decoded value having grown. */
   reweigh(place: Place, scope: "shared" | "private"): void {
     const key = scope === "shared" ? place.shared : place.own
-    const slot = key === undefined ? undefined : this.store.peek(key)
-    if (key !== undefined && slot !== undefined) this.store.resize(key, slot)
+    if (key === undefined) return
+    const { store } = this
+    if (store.direct !== undefined) store.direct.reweigh(key)
+    else {
+      const slot = store.peek(key)
+      if (slot !== undefined) store.resize(key, slot)
+    }
   }
 
   /** Forgets all of these URLs: what is shared, what is keyed by bodies too, and every partition's. */

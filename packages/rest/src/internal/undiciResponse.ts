@@ -74,10 +74,10 @@ export class Response extends Inspectable.Class implements HttpClientResponse.Ht
   readonly [HttpClientResponse.TypeId]: HttpClientResponse.TypeId = HttpClientResponse.TypeId
   readonly request: HttpClientRequest.HttpClientRequest
   readonly status: number
-  readonly headers: Headers.Headers
   readonly [RawHeaders]: ReadonlyArray<string>
   readonly #body: Body
   readonly #limitBytes: number
+  #headers: Headers.Headers | undefined
   #cookies: Cookies.Cookies | undefined
   #text: Exit.Exit<string, HttpClientError.ResponseError> | undefined
 
@@ -86,9 +86,14 @@ export class Response extends Inspectable.Class implements HttpClientResponse.Ht
     this.request = head.request
     this.status = head.status
     this[RawHeaders] = head.rawHeaders
-    this.headers = toHeaders(head.rawHeaders)
     this.#body = head.body
     this.#limitBytes = limitBytes
+  }
+
+  /** Made when they are first read: a cache in between reads the raw ones. */
+  get headers(): Headers.Headers {
+    this.#headers ??= toHeaders(this[RawHeaders])
+    return this.#headers
   }
 
   get remoteAddress(): Option.Option<string> {
