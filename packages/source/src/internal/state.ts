@@ -258,6 +258,9 @@ export class State {
     this.outcomes[outcome]++
     if (lifetime === undefined) return
     const so = this.lifetime
+    const narrows = lifetime.scope === "private" && so?.scope !== "private"
+    // Most calls of an operation change nothing about it.
+    if (so !== undefined && so.secondsLeft <= lifetime.secondsLeft && !narrows) return
     this.lifetime =
       so === undefined
         ? lifetime
