@@ -61,8 +61,11 @@ const normalize = (url: string): string => {
   return normalizePercent(hash < 0 ? href : href.slice(0, hash))
 }
 
+/** A `%` that begins no triplet could begin one with what is decoded after it: such a text stays as it is. */
+const malformed = /%(?![0-9a-fA-F]{2})/
+
 const normalizePercent = (text: string): string =>
-  text.includes("%")
+  text.includes("%") && !malformed.test(text)
     ? text.replace(/%[0-9a-fA-F]{2}/g, (triplet) => {
         const code = Number.parseInt(triplet.slice(1), 16)
         return unreserved[code] === 1 ? String.fromCharCode(code) : triplet.toUpperCase()

@@ -236,3 +236,7 @@ export const makeFetch = MakeFetch.make
  */
 export const outcomeOf = (response: HttpClientResponse.HttpClientResponse): Option.Option<Outcome> =>
   response instanceof CacheResponse ? Option.some(response.outcome) : Option.none()
+
+/** The `content-type` of a response. One of the cache's makes its other fields only when somebody asks for them. */
+export const contentTypeOf = (response: HttpClientResponse.HttpClientResponse): string | undefined =>
+  response instanceof CacheResponse ? response.contentType : response.headers["content-type"]

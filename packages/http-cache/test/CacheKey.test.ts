@@ -72,7 +72,9 @@ describe("CacheKey.canonical", () => {
       const parsed = new URL(url)
       if (!/^https?:$/.test(parsed.protocol) || parsed.username !== "" || parsed.password !== "") return ""
       parsed.hash = ""
-      return parsed.href.replace(/#$/, "").replace(/%[0-9a-fA-F]{2}/g, (triplet) => {
+      const href = parsed.href.replace(/#$/, "")
+      if (/%(?![0-9a-fA-F]{2})/.test(href)) return href
+      return href.replace(/%[0-9a-fA-F]{2}/g, (triplet) => {
         const char = String.fromCharCode(Number.parseInt(triplet.slice(1), 16))
         return /[A-Za-z0-9\-._~]/.test(char) ? char : triplet.toUpperCase()
       })
@@ -115,6 +117,12 @@ describe("CacheKey.canonical", () => {
       { numRuns: runs / 10 }
     )
   }, 120_000)
+
+  it("leaves the encoding of a URL alone in which a percent sign begins nothing", () => {
+    const url = "https://a.test/%%41a"
+    assert.strictEqual(CacheKey.canonical(url), url)
+    assert.strictEqual(CacheKey.canonical("https://a.test/%Aa"), "https://a.test/%AA")
+  })
 
   it.prop("is its own key, but for percent-encoding that hides dots", [anyUrl], ([url]) => {
     const key = CacheKey.canonical(url)

@@ -4,7 +4,7 @@ import * as Answer from "../Answer.ts"
 import * as CacheStatus from "../CacheStatus.ts"
 import type * as Entry from "../Entry.ts"
 import * as Freshness from "../Freshness.ts"
-import type * as Message from "../Message.ts"
+import * as Message from "../Message.ts"
 import type { Outcome } from "../Outcome.ts"
 import type { ForwardReason } from "../Plan.ts"
 import type { Ask } from "./ask.ts"
@@ -96,11 +96,19 @@ class StoredHead implements Head {
     return { outcome: this.course.outcome, lifetime: lifetimeOf(this.stored, this.now) }
   }
 
+  get contentType(): string | undefined {
+    return Message.line(this.fieldsBefore(), "content-type")
+  }
+
   fields(): Message.Fields {
     const { now, stored } = this
-    const fields = copy(Answer.headers(this.answer, this.updated ?? stored.headers))
+    const fields = copy(this.fieldsBefore())
     fields["age"] = String(Freshness.ageSeconds(stored, now))
     return withStatus(this.ask, fields, this.course, Freshness.secondsLeft(stored, now))
+  }
+
+  private fieldsBefore(): Message.Fields {
+    return Answer.headers(this.answer, this.updated ?? this.stored.headers)
   }
 }
 
@@ -155,6 +163,7 @@ export const fromOrigin = (
     ask.request,
     {
       status: head.status,
+      contentType: Message.line(head.headers, "content-type"),
       outcome:
         entry === undefined
           ? { outcome: course.outcome }
@@ -187,6 +196,7 @@ export const gatewayTimeout = (ask: Ask, course: Course): CacheResponse =>
     ask.request,
     {
       status: 504,
+      contentType: undefined,
       outcome: { outcome: course.outcome },
       fields: () => withStatus(ask, { "content-length": "0" }, course, undefined)
     },

@@ -37,6 +37,7 @@ export interface Head {
   readonly status: number
   readonly outcome: Outcome
   readonly fields: () => Message.Fields
+  readonly contentType: string | undefined
 }
 
 const headersProto = Object.getPrototypeOf(Headers.empty) as object
@@ -87,6 +88,11 @@ export class CacheResponse extends Inspectable.Class implements HttpClientRespon
   get fields(): Message.Fields {
     this.fieldsMade ??= this.head.fields()
     return this.fieldsMade
+  }
+
+  /** The one field that whoever decodes asks for, without the others being made. */
+  get contentType(): string | undefined {
+    return this.head.contentType
   }
 
   get headers(): Headers.Headers {
@@ -163,7 +169,7 @@ export class CacheResponse extends Inspectable.Class implements HttpClientRespon
     if (this.source._tag === "Below") return this.source.response.formData
     return Effect.flatMap(this.arrayBuffer, (body) =>
       Effect.tryPromise({
-        try: () => new Response(body, { headers: { "content-type": this.headers["content-type"] ?? "" } }).formData(),
+        try: () => new Response(body, { headers: { "content-type": this.contentType ?? "" } }).formData(),
         catch: (cause) => this.undecodable(cause)
       })
     )

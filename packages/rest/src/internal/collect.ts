@@ -49,26 +49,24 @@ export const bytes = (
   site: Run.Site,
   onChunk: () => void
 ): Effect.Effect<Uint8Array, unknown> => {
-  const { headers, status } = response
+  const { status } = response
   if (method === "HEAD" || status === 204 || status === 304) return Exit.succeed(empty)
-  const declared = headers["content-length"]
-  const encoded = headers["content-encoding"]
-  if (declared === "0") return Exit.succeed(empty)
-  if (declared !== undefined && encoded === undefined && Number(declared) > maxBytes) {
-    abandon(response, site)
-    return Exit.fail(new TooLarge(maxBytes))
-  }
   const ready = (response as { readonly [bytesKey]?: Effect.Effect<Uint8Array, unknown> })[bytesKey]
-  if (ready !== undefined) {
-    if (!Exit.isExit(ready)) {
-      return idleMillis(response, site) === undefined || !Fiberless.isFiberless(ready)
-        ? counted(response, maxBytes, onChunk)
-        : within(ready as Whole, maxBytes)
-    }
+  if (ready !== undefined && Exit.isExit(ready)) {
     const exit = ready as Exit.Exit<Uint8Array, unknown>
     return Exit.isSuccess(exit) && exit.value.length > maxBytes ? Exit.fail(new TooLarge(maxBytes)) : exit
   }
-  return counted(response, maxBytes, onChunk)
+  // Only now, for some responses make their headers when they are read.
+  const { headers } = response
+  const declared = headers["content-length"]
+  if (declared === "0") return Exit.succeed(empty)
+  if (declared !== undefined && headers["content-encoding"] === undefined && Number(declared) > maxBytes) {
+    abandon(response, site)
+    return Exit.fail(new TooLarge(maxBytes))
+  }
+  return ready === undefined || idleMillis(response, site) === undefined || !Fiberless.isFiberless(ready)
+    ? counted(response, maxBytes, onChunk)
+    : within(ready as Whole, maxBytes)
 }
 
 type Whole = Fiberless.Fiberless<Uint8Array, unknown>

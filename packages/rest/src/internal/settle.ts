@@ -1,4 +1,5 @@
 /** From an answer read whole to a value or a typed failure. */
+import * as HttpCache from "@wellspring/http-cache/HttpCache"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -75,8 +76,9 @@ export const settle = (
   if (exchanged.decoded !== undefined) {
     return Exit.succeed(new Answer.Answer(exchanged.decoded, response, told.outcome, told.timings))
   }
-  const { headers, status } = response
-  const parsed = Media.parse(exchanged.bytes, headers["content-type"], policy.reading)
+  const { status } = response
+  const contentType = HttpCache.contentTypeOf(response)
+  const parsed = Media.parse(exchanged.bytes, contentType, policy.reading)
   if (status < 200 || status > 299) {
     return failed(
       prepared,
@@ -108,7 +110,7 @@ export const settle = (
   const finish = (decoded: Either.Either<unknown, ParseResult.ParseIssue>): Settled => {
     if (Either.isRight(decoded)) return succeed(policy.decode === "report" ? raw : decoded.right)
     const { path, problem } = Decode.describe(decoded.left)
-    const kind = Media.of(headers["content-type"]).kind
+    const kind = Media.of(contentType).kind
     const hint = path.length === 0 && kind === "text" ? `${problem} (its media type is not JSON)` : problem
     const error = decodeError(prepared, exchanged, told, path, raw === undefined ? "its body is empty" : hint, raw)
     if (policy.decode === "strict") return Exit.fail(error)
