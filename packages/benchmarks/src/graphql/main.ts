@@ -117,7 +117,7 @@ export const measure = async (heat: "warm" | "cold", rounds: number, count: numb
 export const run = async (): Promise<void> => {
   console.log(`\nNODE_ENV is ${process.env["NODE_ENV"] ?? "not set"}.`)
   for (const [heat, rounds, count] of [
-    ["warm", 9, 150],
+    ["warm", 9, 300],
     ["cold", 9, 20]
   ] as const) {
     console.log(`\n100 movies, batched directors, one REST detail each, ${heat} (µs of CPU per query)`)
