@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Body from "./internal/body.ts"
 import { CacheResponse } from "./internal/response.ts"
+import * as Stored from "./internal/stored.ts"
 
 /** A response decoded in more ways than this keeps the last ones. */
 const mostDecoders = 4
@@ -20,10 +21,9 @@ const mostDecoders = 4
  * @param decoder whatever names the way of decoding, compared by identity; it must stand for one type
  */
 export const peek = <A>(response: HttpClientResponse.HttpClientResponse, decoder: object): Exit.Exit<A> | undefined => {
-  const decoded = response instanceof CacheResponse ? response.stored?.decoded : undefined
-  if (decoded === undefined) return undefined
-  for (const one of decoded) if (one.by === decoder) return one.exit as Exit.Exit<A>
-  return undefined
+  const stored = response instanceof CacheResponse ? response.stored : undefined
+  // The decoder stands for one type.
+  return stored && (Stored.decodedBy(stored, decoder) as Exit.Exit<A> | undefined)
 }
 
 /**

@@ -81,11 +81,24 @@ export type Target =
   | { readonly tag: string }
   | { readonly everything: true }
 
-/**
- * Looks its request up: a fresh response that this process holds, or `undefined` when the origin, or a store further away,
- * has to be asked. What changes between two looks (time, entries, invalidations) is seen by the second.
- */
-export type Inquiry = () => HttpClientResponse.HttpClientResponse | undefined
+/** A request that was taken in. What changes between two looks (time, entries, invalidations) is seen by the second. */
+export interface Inquiry {
+  /** A fresh response that this process holds; `undefined` when the origin, or a store further away, has to be asked. */
+  readonly look: () => HttpClientResponse.HttpClientResponse | undefined
+  /**
+   * What `decoder` has made of that response, if it is successful; see `Decoded.keep`. The response is not made for it. `undefined`
+   * when there is no such value: then {@link look}.
+   */
+  readonly decoded: (decoder: object) => Kept | undefined
+}
+
+/** A decoded value beside a fresh entry. */
+export interface Kept {
+  readonly _tag: "Kept"
+  readonly exit: Exit.Exit<unknown>
+  readonly outcome: "hit"
+  readonly lifetime: NonNullable<Outcome["lifetime"]>
+}
 
 export interface Service {
   /**

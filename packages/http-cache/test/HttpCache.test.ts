@@ -1,7 +1,7 @@
 import { FetchHttpClient, HttpClient, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { CacheStore } from "@wellspring/cache-store"
-import { HttpCache } from "@wellspring/http-cache"
+import { Decoded, HttpCache } from "@wellspring/http-cache"
 import { Context, Effect, Exit, Layer, Option, TestClock } from "effect"
 import * as Origin from "./origin.ts"
 
@@ -105,14 +105,25 @@ describe("HttpCache.layer", () => {
       })
       const cache = yield* HttpCache.HttpCache
       const request = HttpClientRequest.get(`${origin.url}/a`)
-      const look = Option.getOrThrow(cache.inquire(request))
+      const { decoded, look } = Option.getOrThrow(cache.inquire(request))
       assert.isUndefined(look())
       yield* cache.execute(request)
       assert.strictEqual(yield* outcome(look() ?? assert.fail("nothing is held")), "hit")
       yield* TestClock.adjust("20 seconds")
       assert.strictEqual(look()?.headers["age"], "20")
+      const decoder = {}
+      assert.isUndefined(decoded(decoder))
+      Decoded.keep(look() ?? assert.fail("nothing is held"), decoder, "decoded")
+      assert.deepStrictEqual(decoded(decoder), {
+        _tag: "Kept",
+        exit: Exit.succeed("decoded"),
+        outcome: "hit",
+        lifetime: { secondsLeft: 40, scope: "public" }
+      })
+      assert.isUndefined(decoded({}))
       yield* cache.invalidate({ url: `${origin.url}/a` })
       assert.isUndefined(look())
+      assert.isUndefined(decoded(decoder))
       yield* cache.execute(request)
       yield* TestClock.adjust("60 seconds")
       assert.isUndefined(look())

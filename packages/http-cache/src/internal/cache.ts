@@ -17,7 +17,7 @@ import * as CacheKey from "../CacheKey.ts"
 import type { CacheOptions, Lifetime } from "../CacheOptions.ts"
 import * as CacheStatus from "../CacheStatus.ts"
 import * as Freshness from "../Freshness.ts"
-import type { Options, Target } from "../HttpCache.ts"
+import type { Inquiry, Options, Target } from "../HttpCache.ts"
 import * as Message from "../Message.ts"
 import * as Plan from "../Plan.ts"
 import * as Policy from "../Policy.ts"
@@ -52,6 +52,10 @@ const lifetimesOf = (lifetime: Lifetime | undefined): Policy.Lifetimes =>
         whenMissing: millis(lifetime.whenMissing),
         assumeFresh: millis(lifetime.assumeFresh)
       }
+
+interface InquiryOf<R> extends Omit<Inquiry, "look"> {
+  readonly look: () => R | undefined
+}
 
 /** The methods that `bodyInKey` speaks of. */
 const withBody = new Set(["POST", "QUERY"])
@@ -143,25 +147,24 @@ export class Cache {
 
   /** The response when it is at hand and the origin need not be asked. */
   peek(request: HttpClientRequest.HttpClientRequest, options: CacheOptions): CacheResponse | undefined {
-    return this.inquire(request, options)?.()
+    return this.inquire(request, options)?.look()
   }
 
   /** A request taken in once, to be looked up again and again. */
-  inquire(
-    request: HttpClientRequest.HttpClientRequest,
-    options: CacheOptions
-  ): (() => CacheResponse | undefined) | undefined {
+  inquire(request: HttpClientRequest.HttpClientRequest, options: CacheOptions): InquiryOf<CacheResponse> | undefined {
     const { engine } = this
     const partition = this.partitionOf(request, options)
     if (typeof partition === "object") return undefined
     const ask = this.ask(request, options, engine.background.runtime, partition)
     if (ask.plan._tag !== "Lookup") return undefined
-    if (this.redirect(options) === "manual") return () => Engine.peek(engine, ask)
-    return () => {
+    const decoded = (decoder: object) => Engine.peekDecoded(engine, ask, decoder)
+    if (this.redirect(options) === "manual") return { look: () => Engine.peek(engine, ask), decoded }
+    const look = () => {
       const response = Engine.peek(engine, ask)
       // A redirect that is to be followed is not yet the answer.
       return response === undefined || !Redirects.isRedirect(response.status) ? response : undefined
     }
+    return { look, decoded }
   }
 
   /** A request as it would be taken in. */

@@ -6,6 +6,7 @@
  * step that waits can be left.
  */
 import * as Exit from "effect/Exit"
+import type { Kept } from "../HttpCache.ts"
 import type * as Plan from "../Plan.ts"
 import * as Reuse from "../Reuse.ts"
 import * as Selection from "../Selection.ts"
@@ -65,13 +66,27 @@ const errand = (
 
 /** The response if it is at hand, and asks nothing of the origin. */
 export const peek = (engine: Engine, ask: Ask): CacheResponse | undefined => {
-  if (ask.plan._tag !== "Lookup") return undefined
-  const slot = engine.slots.peek(ask.place)
-  if (slot === undefined) return undefined
   const at = now(engine)
+  const fresh = freshAt(engine, ask, at)
+  return fresh && Reply.fromStored(ask, fresh, at, Reply.hit)
+}
+
+/** What a decoder has made of that response, where that is all of a successful one. */
+export const peekDecoded = (engine: Engine, ask: Ask, decoder: object): Kept | undefined => {
+  const at = now(engine)
+  const fresh = freshAt(engine, ask, at)
+  if (fresh === undefined || fresh.status < 200 || fresh.status > 299 || !Reply.isWhole(ask, fresh)) return undefined
+  const exit = Stored.decodedBy(fresh, decoder)
+  return exit && { _tag: "Kept", exit, outcome: "hit", lifetime: Reply.lifetimeOf(fresh, at) }
+}
+
+const freshAt = ({ slots }: Engine, ask: Ask, at: number): Stored.Stored | undefined => {
+  if (ask.plan._tag !== "Lookup") return undefined
+  const slot = slots.peek(ask.place)
+  if (slot === undefined) return undefined
   const selected = Selection.select(ask.policy, ask.plan, ask.head.headers, slot)
   const reuse = Reuse.decide(ask.policy, ask.plan, selected, slot.length, at)
-  return selected !== undefined && reuse._tag === "Hit" ? Reply.fromStored(ask, selected, at, Reply.hit) : undefined
+  return reuse._tag === "Hit" ? selected : undefined
 }
 
 const found = (engine: Engine, ask: Ask, plan: Plan.Lookup, slot: Slot, joins: number, resume: Receive): Coming => {

@@ -36,7 +36,7 @@ export const collapsed = (reason: ForwardReason): Course => {
   return collapses[reason]
 }
 
-const lifetimeOf = (entry: Entry.Entry, now: number): Outcome["lifetime"] => ({
+export const lifetimeOf = (entry: Entry.Entry, now: number): NonNullable<Outcome["lifetime"]> => ({
   secondsLeft: Math.max(0, Freshness.secondsLeft(entry, now)),
   scope: entry.scope === "shared" ? "public" : "private"
 })
@@ -126,6 +126,10 @@ const sourceOf = (ask: Ask, stored: Stored, answer: Answer.Answer): Source => {
       return nobody
   }
 }
+
+/** Whether a request is given all of a stored response, its body included. */
+export const isWhole = ({ head, plan }: Ask, stored: Stored): boolean =>
+  plan.method !== "HEAD" && Answer.of(plan, head.headers, stored, Body.length(stored.body))._tag === "Whole"
 
 /**
  * A stored response, or the part of it the request asks for.

@@ -18,6 +18,12 @@ export interface Decoded {
   readonly bytes: number
 }
 
+/** What a decoder has made of a stored response, if it has. */
+export const decodedBy = ({ decoded }: Stored, decoder: object): Exit.Exit<unknown> | undefined => {
+  if (decoded !== undefined) for (const one of decoded) if (one.by === decoder) return one.exit
+  return undefined
+}
+
 export const noTags: ReadonlyArray<string> = []
 
 /** What most entries of an origin have in common, one object for all that are alike. */

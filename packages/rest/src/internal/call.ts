@@ -4,6 +4,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
+import * as Tracer from "effect/Tracer"
 import type * as Endpoint from "../Endpoint.ts"
 import type { Answer } from "./answer.ts"
 import type { Engine } from "./engine.ts"
@@ -36,13 +37,18 @@ export class Call<A, E, R> extends Effectable.Class<A, E, R> implements Fiberles
     resume: (exit: Exit.Exit<A, E>) => void
   ): Exit.Exit<A, E> | Fiberless.Leave {
     // The caller provides what `prepare` needs; the engine does not know the types of its source.
-    const site = this.engine.site(context as Context.Context<never>)
+    const services = context as Context.Context<never>
+    const kept = services.unsafeMap.has(Tracer.Tracer.key) ? undefined : this.kept(services)
+    if (kept !== undefined) return kept
+    const site = this.engine.site(services)
     const ready = this.engine.preparing.prepare(this.request, this.options, site)
     return Exit.isExit(ready) ? this.see(ready) : this.follow(ready, site, resume)
   }
   commit(): Effect.Effect<A, E, R> {
     return Effect.withFiberRuntime<A, E, R>((fiber) => {
       const site = Run.siteIn(fiber)
+      const kept = site.tracer === undefined ? this.kept(site.context) : undefined
+      if (kept !== undefined) return kept
       const ready = this.engine.preparing.prepare(this.request, this.options, site)
       if (Exit.isExit(ready)) return this.see(ready)
       return Effect.async<A, E>((resume) => {
@@ -55,7 +61,10 @@ export class Call<A, E, R> extends Effectable.Class<A, E, R> implements Fiberles
   }
   /** The answer by a promise, for a caller who does not leave: those who wait for one call share one. */
   promise(context: Context.Context<R>): Promise<A> {
-    const site = this.engine.site(context as Context.Context<never>)
+    const services = context as Context.Context<never>
+    const kept = services.unsafeMap.has(Tracer.Tracer.key) ? undefined : this.kept(services)
+    if (kept !== undefined) return Promised.settled(kept)
+    const site = this.engine.site(services)
     const ready = this.engine.preparing.prepare(this.request, this.options, site)
     if (Exit.isExit(ready)) return Promised.settled(this.see(ready))
     if (this.view !== value || !(ready instanceof Flight) || ready.exit !== undefined) {
@@ -63,6 +72,12 @@ export class Call<A, E, R> extends Effectable.Class<A, E, R> implements Fiberles
     }
     ready.promise ??= Promised.of((resume) => this.follow(ready, site, resume))
     return ready.promise as Promise<A>
+  }
+  /** The value, where that is all that is wanted and a cache keeps it. */
+  private kept(context: Context.Context<never>): Exit.Exit<A, E> | undefined {
+    if (this.view !== value || this.options !== undefined) return undefined
+    // The cache keeps it by the endpoint, whose type it has.
+    return this.engine.preparing.kept(this.request, context) as Exit.Exit<A, E> | undefined
   }
   private follow(
     ready: Ready | Awaited,

@@ -79,6 +79,29 @@ export class Preparing {
     }
   }
 
+  /**
+   * The value of a call without options, by the shortest way there is: `prepare` adds nothing to it, and the cache keeps it
+   * decoded. Otherwise nothing has been done, and {@link prepare} does all. Not for where there is a tracer: a hit has a span of its own.
+   */
+  kept(impl: RequestImpl, context: Context.Context<never>): Exit.Exit<unknown> | undefined {
+    if (this.cache === undefined || this.settings.prepare !== undefined) return undefined
+    const kept = this.repeated(impl)?.inquiry(Naming.asked(context), context)?.decoded(impl.definition)
+    if (kept === undefined) return undefined
+    const operation: Operation.Service | undefined = context.unsafeMap.get(Operation.Operation.key)
+    if (operation !== undefined) Operation.recordCall(operation, kept)
+    return kept.exit
+  }
+
+  private repeated(impl: RequestImpl): Repeated | undefined {
+    try {
+      const text = Naming.textOf(impl)
+      return text === undefined ? undefined : this.ofEndpoint(impl.definition).repeats?.find(text)
+    } catch {
+      // What cannot be written has never been answered; it is told of where it is to be sent.
+      return undefined
+    }
+  }
+
   private begin(impl: RequestImpl, options: Endpoint.Policy | undefined, site: Run.Site | undefined): Ready | Awaited {
     if (this.fixed !== undefined) return this.prepareAt(impl, options, this.fixed, site)
     return Effect.flatMap(this.settings.base as Effect.Effect<string | URL, unknown>, (input) => {
@@ -169,10 +192,10 @@ export class Preparing {
     alias: Naming.Alias
   ): Flight<Settled> | Settled | undefined {
     const flight = table?.find(ofEndpoint, Naming.whole(alias))
+    if (flight !== undefined || repeated === undefined || site === undefined) return flight
     // A hit has a span of its own where there is a tracer.
-    if (flight !== undefined || repeated === undefined || site === undefined || site.tracer !== undefined) return flight
-    const response = repeated.look(alias.added, site.context)
-    return response === undefined ? undefined : Hit.of(response, impl.definition, site.context)
+    const response = site.tracer === undefined ? repeated.inquiry(alias.added, site.context)?.look() : undefined
+    return response && Hit.of(response, impl.definition, site.context)
   }
 
   /** The calls of the caller's Operation, where any are under way or kept. */

@@ -6,7 +6,6 @@
  * still holds the answer. Whatever `prepare` sets is part of what is sent, so
  * no caller is shown what was found for another.
  */
-import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as CacheOptions from "@wellspring/http-cache/CacheOptions"
 import type * as HttpCache from "@wellspring/http-cache/HttpCache"
 import type * as Context from "effect/Context"
@@ -39,10 +38,10 @@ export class Repeated {
     this.described = described
   }
 
-  /** What the cache holds for it, prepared by adding `added`. */
-  look(added: string, context: Context.Context<never>): HttpClientResponse.HttpClientResponse | undefined {
+  /** Where the cache is asked for it, prepared by adding `added`. */
+  inquiry(added: string, context: Context.Context<never>): HttpCache.Inquiry | undefined {
     const variant = added === "" ? this.plain : this.variants?.get(added)
-    return variant === undefined || variant.outer !== outerOf(context) ? undefined : variant.inquiry()
+    return variant === undefined || variant.outer !== outerOf(context) ? undefined : variant.inquiry
   }
 
   keep(added: string, variant: Variant): void {
