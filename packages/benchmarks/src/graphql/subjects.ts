@@ -156,7 +156,7 @@ const wellspring = async (base: string, isCold: boolean) => {
     Layer.provide(RestSource.layer({ baseUrl: `${base}/`, ...(isCold && { cache: { mode: "reload" as const } }) })),
     Layer.provide(HttpCache.layer({ mode: "private" })),
     Layer.provide(CacheStore.layerMemory({ maxBytes: 64_000_000 })),
-    Layer.provide(UndiciClient.layer())
+    Layer.provide(UndiciClient.layer({ pool: { connections: 16 } }))
   )
   let api: Api | undefined
   const app = GraphqlEffect.make({
