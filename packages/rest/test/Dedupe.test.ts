@@ -1,6 +1,7 @@
 import { HttpClientRequest } from "@effect/platform"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Endpoint, RestError, RestSource, UndiciClient } from "@wellspring/rest"
+import * as Fiberless from "@wellspring/source/Fiberless"
 import * as Operation from "@wellspring/source/Operation"
 import { Context, Effect, Exit, Fiber, FastCheck as fc, Schema } from "effect"
 import * as Server from "./support/server.ts"
@@ -285,6 +286,50 @@ describe("isolation", () => {
       url.searchParams.get("token") ??
       url.pathname.split("/")[1] ??
       ""
+describe("callers by callback", () => {
+  const begun = (api: RestSource.Service, context: Context.Context<Operation.Operation>, told: () => void) => {
+    const started = Fiberless.start(api.call(Get({ id: "1" })), context, told)
+    return typeof started === "function" ? started : assert.fail("answered at once")
+  }
+
+  it.live("are not told once they have been taken out by another who was", () => {
+    const { layer } = stub((_, call) => marked(call))
+    return Effect.gen(function* () {
+      const api = yield* source
+      const context = yield* Effect.context<Operation.Operation>()
+      const told: Array<number> = []
+      begun(api, context, () => {
+        told.push(1)
+        leave()
+      })
+      begun(api, context, () => told.push(2))
+      const leave = begun(api, context, () => told.push(3))
+      yield* Effect.sleep(10)
+      assert.deepStrictEqual(told, [1, 2])
+    }).pipe(Operation.scoped, Effect.provide(layer))
+  })
+
+  it.live("are told though one before them throws, which is uncaught", () => {
+    const { layer } = stub((_, call) => marked(call))
+    return Effect.gen(function* () {
+      const api = yield* source
+      const context = yield* Effect.context<Operation.Operation>()
+      const uncaught = vi.spyOn(globalThis, "queueMicrotask")
+      let told = 0
+      begun(api, context, () => {
+        uncaught.mockImplementation((task) => assert.throws(task, "thrown by a caller"))
+        throw new Error("thrown by a caller")
+      })
+      begun(api, context, () => {
+        uncaught.mockRestore()
+        told++
+      })
+      yield* Effect.sleep(10)
+      assert.strictEqual(told, 1)
+    }).pipe(Operation.scoped, Effect.provide(layer))
+  })
+})
+
     )
   }
 
