@@ -4,6 +4,7 @@ import { Endpoint, RestError, RestSource, UndiciClient } from "@wellspring/rest"
 import * as Fiberless from "@wellspring/source/Fiberless"
 import * as Operation from "@wellspring/source/Operation"
 import { Context, Effect, Exit, Fiber, FastCheck as fc, Schema } from "effect"
+import { heldAt } from "./support/held.ts"
 import * as Server from "./support/server.ts"
 import { json, soon, stub } from "./support/stub.ts"
 
@@ -194,6 +195,30 @@ describe("interruption", () => {
     }).pipe(Operation.scoped, Effect.provide(layer))
   })
 
+  it.live("of the last caller but one who has not come to wait yet has that one make the call itself", () => {
+    const { layer } = stub((_, call) => Effect.delay(marked(call), 30))
+    return Effect.gen(function* () {
+      const api = yield* source
+      // Whichever step the fiber is held at, one of them is that between finding the call and waiting for it.
+      yield* Effect.forEach(
+        Array.from({ length: 30 }, (_, step) => step),
+        (step) =>
+          Effect.gen(function* () {
+            const call = api.call(Get({ id: String(step) }))
+            const first = yield* Effect.fork(call)
+            yield* Effect.sleep(1)
+            const holding = heldAt(step)
+            const second = yield* Effect.fork(Effect.withScheduler(call, holding.scheduler))
+            yield* Effect.sleep(5)
+            yield* Fiber.interrupt(first)
+            holding.release()
+            yield* Fiber.join(second)
+          }),
+        together
+      )
+    }).pipe(Operation.scoped, Effect.provide(layer))
+  })
+
   const when = fc.constantFrom("at once", "sent", "body begun" as const)
 
   it.live(
@@ -261,31 +286,6 @@ describe("interruption", () => {
   })
 })
 
-describe("isolation", () => {
-  class Viewer extends Context.Tag("Viewer")<Viewer, { readonly name: string }>() {}
-
-  const carriers = {
-    header: (request: HttpClientRequest.HttpClientRequest, name: string) =>
-      HttpClientRequest.setHeader(request, "X-Tenant", name),
-    authorization: HttpClientRequest.bearerToken,
-    cookie: (request: HttpClientRequest.HttpClientRequest, name: string) =>
-      HttpClientRequest.setHeader(request, "Cookie", `s=${name}`),
-    query: (request: HttpClientRequest.HttpClientRequest, name: string) =>
-      HttpClientRequest.setUrlParam(request, "token", name),
-    base: (request: HttpClientRequest.HttpClientRequest, name: string) =>
-      HttpClientRequest.setUrl(request, request.url.replace("https://api.test/", `https://api.test/${name}/`))
-  }
-
-  /** Whom the upstream takes a request to be from. */
-  const principal = (request: HttpClientRequest.HttpClientRequest): string => {
-    const url = new URL(request.url)
-    return (
-      request.headers["x-tenant"] ??
-      request.headers["authorization"]?.slice("Bearer ".length) ??
-      request.headers["cookie"]?.slice(2) ??
-      url.searchParams.get("token") ??
-      url.pathname.split("/")[1] ??
-      ""
 describe("callers by callback", () => {
   const begun = (api: RestSource.Service, context: Context.Context<Operation.Operation>, told: () => void) => {
     const started = Fiberless.start(api.call(Get({ id: "1" })), context, told)
@@ -330,6 +330,31 @@ describe("callers by callback", () => {
   })
 })
 
+describe("isolation", () => {
+  class Viewer extends Context.Tag("Viewer")<Viewer, { readonly name: string }>() {}
+
+  const carriers = {
+    header: (request: HttpClientRequest.HttpClientRequest, name: string) =>
+      HttpClientRequest.setHeader(request, "X-Tenant", name),
+    authorization: HttpClientRequest.bearerToken,
+    cookie: (request: HttpClientRequest.HttpClientRequest, name: string) =>
+      HttpClientRequest.setHeader(request, "Cookie", `s=${name}`),
+    query: (request: HttpClientRequest.HttpClientRequest, name: string) =>
+      HttpClientRequest.setUrlParam(request, "token", name),
+    base: (request: HttpClientRequest.HttpClientRequest, name: string) =>
+      HttpClientRequest.setUrl(request, request.url.replace("https://api.test/", `https://api.test/${name}/`))
+  }
+
+  /** Whom the upstream takes a request to be from. */
+  const principal = (request: HttpClientRequest.HttpClientRequest): string => {
+    const url = new URL(request.url)
+    return (
+      request.headers["x-tenant"] ??
+      request.headers["authorization"]?.slice("Bearer ".length) ??
+      request.headers["cookie"]?.slice(2) ??
+      url.searchParams.get("token") ??
+      url.pathname.split("/")[1] ??
+      ""
     )
   }
 

@@ -44,13 +44,7 @@ export class Call<A, E, R> extends Effectable.Class<A, E, R> implements Fiberles
     return Effect.withFiberRuntime<A, E, R>((fiber) => {
       const site = Run.siteIn(fiber)
       const ready = this.engine.preparing.prepare(this.request, this.options, site)
-      if (Exit.isExit(ready)) return this.see(ready)
-      return Effect.async<A, E>((resume) => {
-        const started = this.follow(ready, site, resume)
-        if (typeof started === "function") return Effect.sync(started)
-        resume(started)
-        return undefined
-      })
+      return Exit.isExit(ready) ? this.see(ready) : Run.inFiber(fiber, (resume) => this.follow(ready, site, resume))
     })
   }
   /** The answer by a promise, for a caller who does not leave: those who wait for one call share one. */
