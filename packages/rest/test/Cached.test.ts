@@ -86,9 +86,8 @@ describe("over an HttpCache", () => {
 })
 
 describe("spans", () => {
-  it.live("carry the names that dashboards know, and no secret", () => {
-    const spans: Array<Tracer.Span> = []
-    const tracer = Tracer.make({
+  const recording = (spans: Array<Tracer.Span>) =>
+    Tracer.make({
       context: (f) => f(),
       span: (name, parent, context, links, startTime, kind) => {
         const attributes = new Map<string, unknown>()
@@ -140,3 +139,20 @@ describe("spans", () => {
     }).pipe(Effect.provide(below.layer))
   })
 })
+
+  it.live("are those of the caller's tracer for a source that was given its services", () => {
+    const spans: Array<Tracer.Span> = []
+    const below = stub(() => soon(json({ mark: "" })))
+    return Effect.gen(function* () {
+      const api = RestSource.provide(yield* RestSource.make({ baseUrl: "https://api.test/" }), Context.empty())
+      yield* Effect.withTracer(api.call(Get({ id: "1" })), recording(spans))
+      assert.deepStrictEqual(
+        spans.map(({ name }) => name),
+        ["GET x/:id"]
+      )
+    }).pipe(Effect.provide(below.layer))
+  })
+
+  it.live("carry the names that dashboards know, and no secret", () => {
+    const spans: Array<Tracer.Span> = []
+    const tracer = recording(spans)

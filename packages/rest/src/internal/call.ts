@@ -70,3 +70,20 @@ export class Call<A, E, R> extends Effectable.Class<A, E, R> implements Fiberles
     return (Exit.isFailure(exit) ? exit : this.view(exit.value)) as Exit.Exit<A, E>
   }
 }
+
+/** A call in a context of its own making. In a fiber it keeps what else the fiber has: its tracer, clock and refs. */
+export class Within<A, E, R> extends Effectable.Class<A, E> implements Fiberless.Fiberless<A, E> {
+  private readonly call: Fiberless.Fiberless<A, E, R>
+  private readonly within: (own: Context.Context<never>) => Context.Context<R>
+  constructor(call: Fiberless.Fiberless<A, E, R>, within: (own: Context.Context<never>) => Context.Context<R>) {
+    super()
+    this.call = call
+    this.within = within
+  }
+  [Fiberless.TypeId](own: Context.Context<never>, resume: (exit: Exit.Exit<A, E>) => void) {
+    return Fiberless.start(this.call, this.within(own), resume)
+  }
+  commit(): Effect.Effect<A, E> {
+    return Effect.mapInputContext(this.call, this.within)
+  }
+}
