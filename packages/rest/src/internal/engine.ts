@@ -339,10 +339,12 @@ export class Engine {
     const stream = prepared.request.body._tag === "Stream"
     if (refresh === undefined || stream) return Effect.succeed(undefined)
     const anew = this.#prepared(prepared.impl, prepared.options)
+    // It is for others as well, who may wait for it when this caller's Operation has ended.
+    const ofNobody = call.plan.site.within(Place.lasting(call.plan.site.context))
     return Effect.flatMap(anew, (current) =>
       current.identity !== prepared.identity
         ? Effect.succeed(current)
-        : Effect.zipRight(this.#refreshing.run(prepared.identity, refresh.run, call.plan.site), anew)
+        : Effect.zipRight(this.#refreshing.run(prepared.identity, refresh.run, ofNobody), anew)
     )
   }
 
