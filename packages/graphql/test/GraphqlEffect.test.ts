@@ -21,6 +21,14 @@ class MovieNotFound extends Schema.TaggedError<MovieNotFound>()(
   }))
 ) {}
 
+class Unspeakable extends Schema.TaggedError<Unspeakable>()(
+  "Unspeakable",
+  {},
+  PublicError.annotations(() => {
+    throw new Error("nothing to show")
+  })
+) {}
+
 let batches: Array<ReadonlyArray<string>> = []
 const titles = Source.make("titles", {
   key: Schema.String,
@@ -80,6 +88,37 @@ describe("GraphqlEffect.make", () => {
       assert.include(shown, `NOT_FOUND`)
       assert.include(shown, `correlationId`)
       assert.notInclude(shown, "hunter2")
+    })
+  )
+
+  it.effect("shows nothing of an error whose class throws when it is asked, however the field came by it", () =>
+    Effect.gen(function* () {
+      const failing = Source.make("failing", {
+        key: Schema.String,
+        success: Schema.String,
+        failure: Unspeakable,
+        resolve: () => Effect.fail(new Unspeakable())
+      })
+      const app = GraphqlEffect.make({
+        typeDefs: "type Query { loaded: String, forked: String, failed: String, thrown: String }",
+        layer: Layer.empty,
+        resolvers: {
+          Query: {
+            loaded: () => failing.load("1"),
+            forked: () => Effect.zipRight(Effect.yieldNow(), Effect.fail(new Unspeakable())),
+            failed: () => Effect.fail(new Unspeakable()),
+            thrown: () => {
+              throw new Unspeakable()
+            }
+          }
+        }
+      })
+      const { result } = yield* Effect.promise(() => app.execute({ document: "{ loaded forked failed thrown }" }))
+      assert.strictEqual(result.errors?.length, 4)
+      for (const { extensions } of result.errors ?? []) {
+        assert.strictEqual(extensions["code"], "INTERNAL_SERVER_ERROR")
+        assert.isString(extensions["correlationId"])
+      }
     })
   )
 

@@ -2,7 +2,7 @@ import { FetchHttpClient, HttpClient, HttpClientRequest } from "@effect/platform
 import { assert, describe, it } from "@effect/vitest"
 import { CacheStore } from "@wellspring/cache-store"
 import { CacheOptions, HttpCache } from "@wellspring/http-cache"
-import { Deferred, Effect, Fiber, Layer, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Layer, Scheduler, TestClock } from "effect"
 import * as Origin from "./origin.ts"
 
 const live = (options?: HttpCache.Options) =>
@@ -28,6 +28,30 @@ const until = (condition: () => boolean) =>
   Effect.promise(async () => {
     while (!condition()) await new Promise((resolve) => setImmediate(resolve))
   })
+
+/** Holds a fiber at one of its steps until it is released. */
+const heldAt = (step: number) => {
+  let steps = 0
+  let isDue = false
+  let held: (() => void) | undefined
+  const scheduler: Scheduler.Scheduler = {
+    shouldYield: () => {
+      if (steps++ !== step) return false
+      isDue = true
+      return 0
+    },
+    scheduleTask: (task, priority) => {
+      if (isDue && held === undefined) held = task
+      else Scheduler.defaultScheduler.scheduleTask(task, priority)
+    }
+  }
+  const release = () => {
+    const task = held
+    held = () => {}
+    task?.()
+  }
+  return { scheduler, isHeld: () => held !== undefined, release }
+}
 
 const outcomes = (answers: ReadonlyArray<readonly [ReturnType<typeof HttpCache.outcomeOf>, string]>) => {
   const counts: Record<string, number> = {}
@@ -74,6 +98,37 @@ describe("HttpCache, concurrent requests for one key", () => {
       assert.deepStrictEqual(outcomes([yield* text(`${origin.url}/a`)]), { hit: 1 })
     }).pipe(Effect.provide(live()))
   )
+
+  it.live("ends the call of somebody who was interrupted before it had come to wait", () => {
+    let begun = 0
+    let left = 0
+    const never = Object.assign(
+      Effect.suspend(() => Effect.never),
+      {
+        [Symbol.for("@wellspring/source/Fiberless")]: () => {
+          begun++
+          return () => void left++
+        }
+      }
+    )
+    const client = HttpClient.makeWith<never, never, never, never>(() => never, Effect.succeed)
+    const below = Layer.succeed(HttpClient.HttpClient, client)
+    return Effect.gen(function* () {
+      const client = yield* HttpClient.HttpClient
+      // Whichever step the fiber is held at, one of them is that between the question and the wait.
+      for (let step = 0; step < 40; step++) {
+        const holding = heldAt(step)
+        const fiber = yield* Effect.fork(Effect.withScheduler(client.get("https://origin.test/"), holding.scheduler))
+        yield* until(() => holding.isHeld() || begun > left)
+        yield* Fiber.interruptFork(fiber)
+        yield* Effect.yieldNow()
+        holding.release()
+        yield* Fiber.await(fiber)
+        assert.strictEqual(left, begun)
+      }
+      assert.isAbove(begun, 0)
+    }).pipe(Effect.provide(HttpCache.layer().pipe(Layer.provide([below, CacheStore.layerMemory()]))))
+  })
 
   it.scoped("ends the call when everybody has left, and the next one makes its own", () =>
     Effect.gen(function* () {

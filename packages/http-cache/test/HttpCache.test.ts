@@ -8,6 +8,10 @@ import * as Origin from "./origin.ts"
 const live = (options?: HttpCache.Options) =>
   HttpCache.layer(options).pipe(Layer.provide([FetchHttpClient.layer, CacheStore.layerMemory()]))
 
+class Tenant extends Context.Reference<Tenant>()("test/Tenant", {
+  defaultValue: (): Option.Option<string> => Option.none()
+}) {}
+
 const outcome = (response: Parameters<typeof HttpCache.outcomeOf>[0]) =>
   Effect.map(HttpCache.outcomeOf(response), ({ outcome }) => outcome)
 
@@ -80,6 +84,23 @@ describe("HttpCache.layer", () => {
       assert.strictEqual(origin.asked.length, 3)
     }).pipe(Effect.provide(live({ partition: () => Effect.sync(() => who) })))
   })
+
+  it.scoped("asks a service for whom a request speaks, when the service itself is what the function gives", () =>
+    Effect.gen(function* () {
+      const origin = yield* Origin.make((_, response, index) => {
+        response.setHeader("cache-control", "private, max-age=60")
+        response.end(String(index))
+      })
+      const as = (name: string) =>
+        HttpClient.get(`${origin.url}/a`).pipe(
+          Effect.flatMap((response) => response.text),
+          Effect.provideService(Tenant, Option.some(name))
+        )
+      assert.strictEqual(yield* as("alice"), "0")
+      assert.strictEqual(yield* as("bob"), "1")
+      assert.strictEqual(yield* as("alice"), "0")
+    }).pipe(Effect.provide(live({ mode: "private", partition: () => Tenant })))
+  )
 
   it.scoped("keeps nothing of a no-store response, and says so", () =>
     Effect.gen(function* () {

@@ -2,7 +2,7 @@ import { FetchHttpClient, HttpClient, HttpClientRequest } from "@effect/platform
 import { assert, describe, it } from "@effect/vitest"
 import { CacheStore } from "@wellspring/cache-store"
 import { CacheOptions, HttpCache } from "@wellspring/http-cache"
-import { Effect, Layer, Option, TestClock } from "effect"
+import { Effect, Exit, Layer, Option, TestClock } from "effect"
 import * as Origin from "./origin.ts"
 
 const live = (options?: HttpCache.Options) =>
@@ -53,6 +53,30 @@ describe("HttpCache.invalidate", () => {
       yield* HttpCache.invalidate({ everything: true })
       assert.strictEqual(yield* get(`${origin.url}/tagged`), "7")
     }).pipe(Effect.provide(live({ tags: (request) => [`at ${new URL(request.url).pathname}`] })))
+  )
+
+  it.scoped("is a defect of the request where the function for tags throws, and leaves nobody waiting", () =>
+    Effect.gen(function* () {
+      const origin = yield* Origin.make(({ url }, response) => {
+        response.setHeader("cache-control", "max-age=600")
+        if (url === "/short") response.setHeader("content-length", "4")
+        response.end("body")
+      })
+      for (const path of ["/short", "/recorded"]) {
+        const both = [get(`${origin.url}${path}`), get(`${origin.url}${path}`)].map(Effect.exit)
+        for (const exit of yield* Effect.all(both, { concurrency: "unbounded" })) {
+          assert.deepStrictEqual(exit, Exit.die("no tags"))
+        }
+      }
+    }).pipe(
+      Effect.provide(
+        live({
+          tags: () => {
+            throw "no tags"
+          }
+        })
+      )
+    )
   )
 
   it.scoped("follows an unsafe request that succeeds, for every partition, and not one that fails", () =>

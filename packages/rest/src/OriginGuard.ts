@@ -90,14 +90,22 @@ const refuse = (
   )
 }
 
-/** Waits for a place, and holds it. */
-const inTurn = (request: HttpClientRequest.HttpClientRequest, { places }: Origin) =>
+/** Waits for a place, and holds it. Only the wait can be interrupted: a place that was given meanwhile is given back. */
+const inTurn = (
+  request: HttpClientRequest.HttpClientRequest,
+  { places }: Origin,
+  restore: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
+) =>
   Effect.withFiberRuntime<void, HttpClientError.RequestError>((fiber) => {
     if (places === undefined || places.take()) return Exit.void
     const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
     if (places.isFull(clock.unsafeCurrentTimeMillis())) return refuse(request, "queue")
     const site = Run.siteIn(fiber)
-    return Effect.async<void>((resume) => Effect.sync(places.wait(site, () => resume(Exit.void))))
+    let leave: Fiberless.Leave | undefined
+    const turn = Effect.async<void>((resume) => {
+      leave = places.wait(site, () => resume(Exit.void))
+    })
+    return Effect.onError(restore(turn), () => Effect.sync(() => leave?.()))
   })
 
 /** Waits until the upstream may be asked again, unless that is too long. */
@@ -129,7 +137,7 @@ const patient = (origins: Origins, request: HttpClientRequest.HttpClientRequest,
             : refuse(request, "circuit", admission.retryAfterMillis)
         })
       )
-      return Effect.flatMap(restore(inTurn(request, origin)), () =>
+      return Effect.flatMap(inTurn(request, origin, restore), () =>
         Effect.matchCauseEffect(admitted, {
           onFailure: (cause) => {
             origin.places?.leave()
@@ -179,9 +187,12 @@ class Guarded
       return refuse(this.#request, "circuit", admission.retryAfterMillis)
     }
     const settle = (answer: Answer) => origin.settle(admission.round, answer, clock.unsafeCurrentTimeMillis())
-    const started = this.#send[Fiberless.TypeId](context, (answer) => resume(settle(answer)))
-    if (typeof started !== "function") return settle(started)
     let isOver = false
+    const started = this.#send[Fiberless.TypeId](context, (answer) => {
+      isOver = true
+      resume(settle(answer))
+    })
+    if (typeof started !== "function") return settle(started)
     return () => {
       if (isOver) return
       isOver = true

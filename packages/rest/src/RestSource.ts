@@ -10,19 +10,19 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Fiberless from "@wellspring/source/Fiberless"
-import * as Operation from "@wellspring/source/Operation"
+import type * as Operation from "@wellspring/source/Operation"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Tracer from "effect/Tracer"
 import type * as Endpoint from "./Endpoint.ts"
 import type * as EventStream from "./EventStream.ts"
 import * as Call from "./internal/call.ts"
 import { Engine } from "./internal/engine.ts"
+import * as Place from "./internal/place.ts"
 import * as Promised from "./internal/promised.ts"
 import * as Redirecting from "./internal/redirecting.ts"
 import { definitionOf, type RequestImpl } from "./internal/request.ts"
@@ -215,20 +215,12 @@ export const layer = <R = never>(
     Effect.flatMap(Effect.context<R>(), (context) => make(closed(options, context)))
   )
 
-/** Services to give to calls, without those that belong to one caller, though they may have been among them where a layer was built. */
-const lasting = <R>(context: Context.Context<R>): Context.Context<R> =>
-  Context.omit(
-    Operation.Operation,
-    Scope.Scope,
-    Tracer.ParentSpan
-  )(context as Context.Context<R | Operation.Operation | Scope.Scope | Tracer.ParentSpan>) as Context.Context<R>
-
 /** The same options, whose Effects have their services already. */
 const closed = <E, R>(
   { baseUrl, prepare, refresh, ...others }: Options<E, R>,
   context: Context.Context<R>
 ): Options<E> => {
-  const services = lasting(context)
+  const services = Place.lasting(context)
   const close = <A>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E> =>
     // An Exit needs nothing, and is worth keeping: it is at hand.
     Exit.isExit(effect) ? (effect as Exit.Exit<A, E>) : Effect.provide(effect, services)
@@ -247,7 +239,7 @@ const closed = <E, R>(
 
 /** A source whose `prepare` has its services from here on: callers need none, and share what they are given. */
 export const provide = <E, R>(source: Service<E, R>, context: Context.Context<R>): Service<E> => {
-  const services = lasting(context)
+  const services = Place.lasting(context)
   const merged = new WeakMap<Context.Context<never>, Context.Context<R>>()
   const within = (own: Context.Context<never>): Context.Context<R> => {
     const known = merged.get(own)
@@ -257,7 +249,7 @@ export const provide = <E, R>(source: Service<E, R>, context: Context.Context<R>
     return both
   }
   const close = <A, E1>(effect: Fiberless.Fiberless<A, E1, R>): Fiberless.Fiberless<A, E1> =>
-    Fiberless.make((own, resume) => Fiberless.start(effect, within(own), resume))
+    new Call.Within(effect, within)
   return {
     call: (request, options) => close(source.call(request, options)),
     callFull: (request, options) => close(source.callFull(request, options)),

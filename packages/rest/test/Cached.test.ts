@@ -72,6 +72,33 @@ describe("over an HttpCache", () => {
     }).pipe(Effect.provide(cached(below)))
   })
 
+  it.live("what came with renewed credentials is kept under these, not under those that were refused", () => {
+    let token = "old"
+    const below = stub(({ headers }, call) =>
+      soon(
+        headers["authorization"] === "Bearer old"
+          ? json({}, { status: 401 })
+          : json({ mark: String(call) }, { headers: { "cache-control": "private, max-age=60" } })
+      )
+    )
+    return Effect.gen(function* () {
+      const api = yield* RestSource.make({
+        baseUrl: "https://api.test/",
+        prepare: (request) => HttpClientRequest.bearerToken(request, token),
+        refresh: Effect.sync(() => {
+          token = "new"
+        })
+      })
+      const call = api.call(Get({ id: "1" }))
+      assert.strictEqual((yield* call).mark, "2")
+      assert.strictEqual((yield* call).mark, "2")
+      token = "old"
+      assert.strictEqual((yield* call).mark, "2")
+      // The one call that was refused, its repetition, and one more that had to be refused.
+      assert.strictEqual(below.calls.length, 3)
+    }).pipe(Effect.provide(cached(below)))
+  })
+
   it.live("the Operation learns how its calls were answered, and for how long that holds", () => {
     const below = stub(() => soon(json({ mark: "" }, { headers: { "cache-control": "private, max-age=60" } })))
     return Effect.gen(function* () {
@@ -86,9 +113,8 @@ describe("over an HttpCache", () => {
 })
 
 describe("spans", () => {
-  it.live("carry the names that dashboards know, and no secret", () => {
-    const spans: Array<Tracer.Span> = []
-    const tracer = Tracer.make({
+  const recording = (spans: Array<Tracer.Span>) =>
+    Tracer.make({
       context: (f) => f(),
       span: (name, parent, context, links, startTime, kind) => {
         const attributes = new Map<string, unknown>()
@@ -113,6 +139,23 @@ describe("spans", () => {
         return span
       }
     })
+
+  it.live("are those of the caller's tracer for a source that was given its services", () => {
+    const spans: Array<Tracer.Span> = []
+    const below = stub(() => soon(json({ mark: "" })))
+    return Effect.gen(function* () {
+      const api = RestSource.provide(yield* RestSource.make({ baseUrl: "https://api.test/" }), Context.empty())
+      yield* Effect.withTracer(api.call(Get({ id: "1" })), recording(spans))
+      assert.deepStrictEqual(
+        spans.map(({ name }) => name),
+        ["GET x/:id"]
+      )
+    }).pipe(Effect.provide(below.layer))
+  })
+
+  it.live("carry the names that dashboards know, and no secret", () => {
+    const spans: Array<Tracer.Span> = []
+    const tracer = recording(spans)
     const below = stub(() => soon(json({ mark: "" })))
     return Effect.gen(function* () {
       const api = yield* RestSource.make({

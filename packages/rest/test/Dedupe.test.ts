@@ -1,8 +1,10 @@
 import { HttpClientRequest } from "@effect/platform"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Endpoint, RestError, RestSource, UndiciClient } from "@wellspring/rest"
+import * as Fiberless from "@wellspring/source/Fiberless"
 import * as Operation from "@wellspring/source/Operation"
 import { Context, Effect, Exit, Fiber, FastCheck as fc, Schema } from "effect"
+import { heldAt } from "./support/held.ts"
 import * as Server from "./support/server.ts"
 import { json, soon, stub } from "./support/stub.ts"
 
@@ -193,6 +195,30 @@ describe("interruption", () => {
     }).pipe(Operation.scoped, Effect.provide(layer))
   })
 
+  it.live("of the last caller but one who has not come to wait yet has that one make the call itself", () => {
+    const { layer } = stub((_, call) => Effect.delay(marked(call), 30))
+    return Effect.gen(function* () {
+      const api = yield* source
+      // Whichever step the fiber is held at, one of them is that between finding the call and waiting for it.
+      yield* Effect.forEach(
+        Array.from({ length: 30 }, (_, step) => step),
+        (step) =>
+          Effect.gen(function* () {
+            const call = api.call(Get({ id: String(step) }))
+            const first = yield* Effect.fork(call)
+            yield* Effect.sleep(1)
+            const holding = heldAt(step)
+            const second = yield* Effect.fork(Effect.withScheduler(call, holding.scheduler))
+            yield* Effect.sleep(5)
+            yield* Fiber.interrupt(first)
+            holding.release()
+            yield* Fiber.join(second)
+          }),
+        together
+      )
+    }).pipe(Operation.scoped, Effect.provide(layer))
+  })
+
   const when = fc.constantFrom("at once", "sent", "body begun" as const)
 
   it.live(
@@ -257,6 +283,50 @@ describe("interruption", () => {
       yield* Effect.delay(Effect.void, 1)
       assert.strictEqual(interrupted(), 1)
     }).pipe(Effect.provide(layer))
+  })
+})
+
+describe("callers by callback", () => {
+  const begun = (api: RestSource.Service, context: Context.Context<Operation.Operation>, told: () => void) => {
+    const started = Fiberless.start(api.call(Get({ id: "1" })), context, told)
+    return typeof started === "function" ? started : assert.fail("answered at once")
+  }
+
+  it.live("are not told once they have been taken out by another who was", () => {
+    const { layer } = stub((_, call) => marked(call))
+    return Effect.gen(function* () {
+      const api = yield* source
+      const context = yield* Effect.context<Operation.Operation>()
+      const told: Array<number> = []
+      begun(api, context, () => {
+        told.push(1)
+        leave()
+      })
+      begun(api, context, () => told.push(2))
+      const leave = begun(api, context, () => told.push(3))
+      yield* Effect.sleep(10)
+      assert.deepStrictEqual(told, [1, 2])
+    }).pipe(Operation.scoped, Effect.provide(layer))
+  })
+
+  it.live("are told though one before them throws, which is uncaught", () => {
+    const { layer } = stub((_, call) => marked(call))
+    return Effect.gen(function* () {
+      const api = yield* source
+      const context = yield* Effect.context<Operation.Operation>()
+      const uncaught = vi.spyOn(globalThis, "queueMicrotask")
+      let told = 0
+      begun(api, context, () => {
+        uncaught.mockImplementation((task) => assert.throws(task, "thrown by a caller"))
+        throw new Error("thrown by a caller")
+      })
+      begun(api, context, () => {
+        uncaught.mockRestore()
+        told++
+      })
+      yield* Effect.sleep(10)
+      assert.strictEqual(told, 1)
+    }).pipe(Operation.scoped, Effect.provide(layer))
   })
 })
 

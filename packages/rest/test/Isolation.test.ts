@@ -6,7 +6,7 @@
 import { HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import * as CacheStore from "@wellspring/cache-store/CacheStore"
-import type * as CacheOptions from "@wellspring/http-cache/CacheOptions"
+import * as CacheOptions from "@wellspring/http-cache/CacheOptions"
 import * as HttpCache from "@wellspring/http-cache/HttpCache"
 import { Endpoint, RestSource } from "@wellspring/rest"
 import * as Operation from "@wellspring/source/Operation"
@@ -255,6 +255,11 @@ const viewers = ["alice", "bob", "carol", "dave", "eve"].map((name) => ({ name }
 const leaks = (seen: ReadonlyArray<Seen>) =>
   seen.filter(({ marks, viewer }) => marks.some((mark) => mark !== viewer && mark !== "everybody"))
 
+const Mine = Endpoint.get("Mine", { path: "mine", success: Schema.Number })
+
+const cached = ({ layer }: ReturnType<typeof stub>) =>
+  HttpCache.layer().pipe(Layer.provide([layer, CacheStore.layerMemory({ maxBytes: 1_000_000 })]))
+
 describe("callers of one source", () => {
   it.effect(
     "are never handed each other's answers, however they say who they are and whatever is shared",
@@ -291,6 +296,35 @@ describe("callers of one source", () => {
       assert.strictEqual(calls.length, viewers.length)
     }).pipe(Operation.scoped, Effect.provide(layer))
   })
+
+  it.live("have answers of their own where each call's options say whom it speaks for", () => {
+    const below = stub((_, call) => soon(json(call, { headers: { "cache-control": "private, max-age=60" } })))
+    return Effect.gen(function* () {
+      const api = yield* RestSource.make({ baseUrl: "https://api.test/" })
+      const as = (identity: string) => api.call(Mine(), { cache: { identity } })
+      const seen = yield* Effect.all([as("a"), as("b"), as("a")], { concurrency: "unbounded" })
+      assert.deepStrictEqual(seen, [1, 2, 1])
+    }).pipe(Operation.scoped, Effect.provide(cached(below)))
+  })
+
+  it.live(
+    "have answers of their own where they say whom they speak for, and `prepare` sets what is the same for all",
+    () => {
+      const below = stub((_, call) => soon(json(call, { headers: { "cache-control": "private, max-age=60" } })))
+      return Effect.gen(function* () {
+        const api = yield* RestSource.make({
+          baseUrl: "https://api.test/",
+          prepare: HttpClientRequest.setHeader("x-app", "web")
+        })
+        const as = (identity: string) => CacheOptions.with(api.call(Mine()), { identity })
+        assert.deepStrictEqual(yield* Effect.forEach(["a", "b", "a", "b"], as), [1, 2, 1, 2])
+        // An endpoint that leaves the identity open leaves what was said.
+        const open = (identity: string) =>
+          CacheOptions.with(api.call(Mine(), { cache: { identity: undefined } }), { identity })
+        assert.deepStrictEqual(yield* Effect.forEach(["a", "b"], open), [1, 2])
+      }).pipe(Effect.provide(cached(below)))
+    }
+  )
 
   it.effect("would be seen to be, had nothing told them apart: in every way to call, and in many of the programs", () =>
     Effect.gen(function* () {

@@ -1,10 +1,11 @@
 /** What a guard counts as under way, over real sockets and over any client's responses. */
 import type { Socket } from "node:net"
-import { FetchHttpClient, HttpClient, HttpClientRequest } from "@effect/platform"
+import { FetchHttpClient, HttpClient, HttpClientRequest, HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Endpoint, OriginGuard, RestSource, UndiciClient } from "@wellspring/rest"
 import * as Fiberless from "@wellspring/source/Fiberless"
 import { Context, Effect, Exit, Fiber, FastCheck as fc, Layer, Schema, Stream, TestClock } from "effect"
+import { heldAt } from "./support/held.ts"
 import * as Server from "./support/server.ts"
 import { json, stub } from "./support/stub.ts"
 
@@ -152,6 +153,59 @@ describe("over a client that needs no fiber", () => {
 })
 
 describe("places", () => {
+  it("come back once for each call, though its caller leaves when it has been answered", () => {
+    const answers: Array<() => void> = []
+    const request = HttpClientRequest.get("https://api.test/")
+    const below = HttpClient.makeWith<never, never, never, never>(
+      () =>
+        Fiberless.make<HttpClientResponse.HttpClientResponse>((_, resume) => {
+          answers.push(() =>
+            resume(Exit.succeed(HttpClientResponse.fromWeb(request, new Response(null, { status: 204 }))))
+          )
+          return () => {}
+        }),
+      Effect.succeed
+    )
+    const client = OriginGuard.transform(below, { maxConcurrent: 1 })
+    const begin = () => {
+      const effect = client.execute(request)
+      const started = Fiberless.isFiberless(effect) ? Fiberless.start(effect, Context.empty(), () => {}) : undefined
+      return typeof started === "function" ? started : assert.fail()
+    }
+    const leave = begin()
+    answers[0]?.()
+    leave()
+    const leaves = [begin(), begin()]
+    assert.strictEqual(answers.length, 2)
+    for (const leave of leaves) leave()
+  })
+
+  it.live("come back from callers who are interrupted wherever they are between asking for one and using it", () => {
+    const { layer } = stub((_, call) => Effect.delay(Effect.succeed(json(call)), 8))
+    return Effect.gen(function* () {
+      yield* Effect.forEach(
+        Array.from({ length: 60 }, (_, step) => step),
+        (step) =>
+          Effect.gen(function* () {
+            const client = yield* HttpClient.HttpClient
+            const get = Effect.flatMap(client.get(`https://${step}.test/`), ({ json }) => json)
+            const first = yield* Effect.fork(get)
+            yield* Effect.sleep(1)
+            const holding = heldAt(step)
+            const second = yield* Effect.fork(Effect.withScheduler(get, holding.scheduler))
+            // Held before it waits, while it waits, or when it has been given its place.
+            yield* Effect.sleep(step % 2 === 0 ? 2 : 12)
+            yield* Fiber.interruptFork(second)
+            yield* Effect.sleep(1)
+            holding.release()
+            yield* Fiber.await(first)
+            yield* get
+          }),
+        { concurrency: "unbounded" }
+      )
+    }).pipe(Effect.timeout("10 seconds"), Effect.provide(guarded({ maxConcurrent: 1, maxUnread: "1 minute" }, layer)))
+  })
+
   const step = fc.record({
     kind: fc.constantFrom("read", "head", "stream", "broken", "refused", "unread"),
     headersMillis: fc.integer({ min: 0, max: 20 }),

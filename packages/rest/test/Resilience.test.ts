@@ -11,17 +11,20 @@ import {
   RetryAfter,
   RetryBudget
 } from "@wellspring/rest"
+import * as Operation from "@wellspring/source/Operation"
 import {
   Context,
   DateTime,
   Duration,
   Effect,
+  Exit,
   Fiber,
   FastCheck as fc,
   Layer,
   Option,
   Ref,
   Schema,
+  Scope,
   TestClock
 } from "effect"
 import { json, stub } from "./support/stub.ts"
@@ -319,6 +322,34 @@ describe("refresh", () => {
       assert.strictEqual((yield* Fiber.join(fiber)).length, 10)
       assert.strictEqual(yield* Ref.get(refreshed), 1)
       assert.strictEqual(calls.length, 20)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("goes on for the others when the Operation of the caller who began it ends", () => {
+    const { layer } = stub(({ headers, url }) =>
+      url.endsWith("/login")
+        ? Effect.delay(Effect.succeed(json(null)), "1 seconds")
+        : Effect.succeed(headers["authorization"] === "Bearer new" ? json({ ok: true }) : json({}, { status: 401 }))
+    )
+    const Login = Endpoint.get("Login", { path: "login", success: Schema.Null })
+    return Effect.gen(function* () {
+      const token = yield* Ref.make("old")
+      const login = yield* RestSource.make({ baseUrl: "https://api.test/" })
+      const api = yield* RestSource.make({
+        baseUrl: "https://api.test/",
+        prepare: (request) => Effect.map(token, (token) => HttpClientRequest.bearerToken(request, token)),
+        refresh: Effect.zipRight(login.call(Login()), Ref.set(token, "new"))
+      })
+      const scope = yield* Scope.make()
+      const operation = yield* Scope.extend(Operation.make(), scope)
+      const first = yield* Effect.fork(Effect.provideService(api.call(Get()), Operation.Operation, operation))
+      yield* TestClock.adjust("100 millis")
+      const second = yield* Effect.fork(Operation.scoped(api.call(Get())))
+      yield* TestClock.adjust("100 millis")
+      yield* Scope.close(scope, Exit.void)
+      yield* TestClock.adjust("1 seconds")
+      assert.isTrue(Exit.isFailure(yield* Fiber.await(first)))
+      assert.deepStrictEqual(yield* Fiber.join(second), { ok: true })
     }).pipe(Effect.provide(layer))
   })
 

@@ -188,6 +188,31 @@ describe("a resolver that breaks its contract", () => {
   )
 })
 
+describe("a source's own rule for failures", () => {
+  it.effect("is a defect of the callers when it throws, and holds up nobody behind them", () =>
+    Effect.gen(function* () {
+      const source = Source.make("Ruling", {
+        key: Schema.Number,
+        success: Schema.String,
+        failure: Rejected,
+        maxConcurrentBatches: 1,
+        maxBatchSize: 2,
+        remembersFailure: () => {
+          throw new Error("no rule")
+        },
+        resolve: ([key = 0]) => Effect.zipRight(Effect.yieldNow(), Effect.fail(new Rejected({ key })))
+      })
+      for (const exit of yield* Effect.forEach([1, 2, 3], (key) => Effect.exit(source.load(key)), {
+        concurrency: "unbounded"
+      })) {
+        const text = Exit.isFailure(exit) ? Cause.pretty(exit.cause, { renderErrorCause: true }) : ""
+        assert.include(text, '"Ruling"')
+        assert.include(text, "no rule")
+      }
+    }).pipe(Operation.scoped)
+  )
+})
+
 describe("keys", () => {
   const collecting = <K, KI>(key: Schema.Schema<K, KI>, cacheKey?: (key: K) => Source.Primitive) => {
     const calls: Array<ReadonlyArray<K>> = []

@@ -97,6 +97,31 @@ describe("a caller that leaves", () => {
     }).pipe(Operation.scoped)
   )
 
+  it.effect("by callback is not told, though its leaving comes in the moment of the answer", () =>
+    Effect.gen(function* () {
+      const { source } = recording()
+      const context = yield* Effect.context<Operation.Operation>()
+      for (const callers of [2, 5, 40]) {
+        const told: Array<number> = []
+        const leaves: Array<Fiberless.Leave> = []
+        for (let caller = 0; caller < callers; caller++) {
+          const started = Fiberless.start(source.load(callers), context, () => {
+            told.push(caller)
+            if (caller === 0) leaves.at(-1)?.()
+          })
+          if (typeof started === "function") leaves.push(started)
+        }
+        yield* turns()
+        assert.deepStrictEqual(
+          told,
+          Array.from({ length: callers - 1 }, (_, caller) => caller)
+        )
+        // What was answered is remembered, whoever has left.
+        assert.isTrue(Exit.isExit(Fiberless.start(source.load(callers), context, () => assert.fail())))
+      }
+    }).pipe(Operation.scoped)
+  )
+
   it.effect("after its key was answered one by one leaves the rest to the others", () =>
     Effect.gen(function* () {
       const ended = yield* Deferred.make<void>()

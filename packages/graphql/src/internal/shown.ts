@@ -58,17 +58,24 @@ const ofGraphQLError = (thrown: GraphQLError, info: GraphQLResolveInfo): GraphQL
 }
 
 export const fromCause = (cause: Cause.Cause<unknown>, info: GraphQLResolveInfo, report: Report): GraphQLError => {
-  const reason = PublicError.reason(cause)
-  switch (reason._tag) {
-    case "Cancelled":
-      return cancelled(info)
-    case "Public":
-      return show(reason.shown, place(info))
-    case "Masked": {
-      const failure = Cause.failureOption(cause)
-      if (failure._tag === "Some" && failure.value instanceof GraphQLError) return ofGraphQLError(failure.value, info)
-      return masked(cause, place(info), responsePathAsArray(info.path).join("."), report)
+  const hide = (cause: Cause.Cause<unknown>): GraphQLError =>
+    masked(cause, place(info), responsePathAsArray(info.path).join("."), report)
+  try {
+    const reason = PublicError.reason(cause)
+    switch (reason._tag) {
+      case "Cancelled":
+        return cancelled(info)
+      case "Public":
+        return show(reason.shown, place(info))
+      case "Masked": {
+        const failure = Cause.failureOption(cause)
+        const isOwn = failure._tag === "Some" && failure.value instanceof GraphQLError
+        return isOwn ? ofGraphQLError(failure.value, info) : hide(cause)
+      }
     }
+  } catch (defect) {
+    // What an error says about itself is the application's own code, and the field is to have its answer all the same.
+    return hide(Cause.sequential(cause, Cause.die(defect)))
   }
 }
 

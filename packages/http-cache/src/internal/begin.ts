@@ -130,15 +130,20 @@ class Fiberless<A, E> extends Effectable.Class<A, E> {
       let settle: Resume<A, E> | undefined
       let early: Exit.Exit<A, E> | undefined
       const started = this.start(runtime, (exit) => {
+        fiber.removeObserver(leave)
         if (settle === undefined) early = exit
         else settle(exit)
       })
       if (typeof started !== "function") return started
+      const leave = started
+      // `Effect.async` does not know how to leave until it waits, and on its way there the fiber may make way for others:
+      // interrupted then, it leaves as it ends.
+      fiber.addObserver(leave)
       return Effect.async<A, E>((resume) => {
-        // The fiber may have made way for others before it came here, and the answer may have come meanwhile.
+        // The answer may have come meanwhile.
         if (early === undefined) settle = resume
         else resume(early)
-        return Effect.sync(started)
+        return Effect.sync(leave)
       })
     })
   }

@@ -154,7 +154,7 @@ export class Cache {
   inquire(request: HttpClientRequest.HttpClientRequest, options: CacheOptions): InquiryOf<CacheResponse> | undefined {
     const { engine } = this
     const partition = this.partitionOf(request, options)
-    if (typeof partition === "object") return undefined
+    if (isAsked(partition)) return undefined
     const ask = this.ask(request, options, engine.background.runtime, partition)
     if (ask.plan._tag !== "Lookup") return undefined
     const decoded = (decoder: object) => Engine.peekDecoded(engine, ask, decoder)
@@ -171,7 +171,7 @@ export class Cache {
   asking(request: HttpClientRequest.HttpClientRequest, options: CacheOptions): Effect.Effect<Ask> {
     const { runtime } = this.engine.background
     const partition = this.partitionOf(request, options)
-    if (typeof partition !== "object") return Effect.sync(() => this.ask(request, options, runtime, partition))
+    if (!isAsked(partition)) return Effect.sync(() => this.ask(request, options, runtime, partition))
     return Effect.map(partition, (given) => this.ask(request, options, runtime, this.hashed(given)))
   }
 
@@ -248,8 +248,7 @@ export class Cache {
     runtime: Runtime.Runtime<never>
   ): Answering {
     const partition = this.partitionOf(request, options)
-    if (typeof partition !== "object")
-      return Engine.answering(this.engine, this.ask(request, options, runtime, partition))
+    if (!isAsked(partition)) return Engine.answering(this.engine, this.ask(request, options, runtime, partition))
     return andThen(run(partition, runtime), (exit): Answering => {
       if (Exit.isFailure(exit)) return () => Exit.failCause(exit.cause)
       return Engine.answering(this.engine, this.ask(request, options, runtime, this.hashed(exit.value)))
@@ -274,10 +273,7 @@ export class Cache {
     })
   }
 
-  private partitionOf(
-    request: HttpClientRequest.HttpClientRequest,
-    options: CacheOptions
-  ): string | undefined | Effect.Effect<Option.Option<string>> {
+  private partitionOf(request: HttpClientRequest.HttpClientRequest, options: CacheOptions): string | undefined | Asked {
     const { partition } = this.options
     if (partition === undefined) return this.identities.of(request.headers, this.policy.classify, options.identity)
     return typeof partition === "string" ? this.identities.hash(partition) : partition(request)
@@ -300,6 +296,13 @@ export class Cache {
     return policy
   }
 }
+
+/** A partition that has to be asked for, each time. */
+type Asked = Effect.Effect<Option.Option<string>>
+
+/** By what a partition is not: an Effect may be a function, as the class of a service is. */
+const isAsked = (partition: string | undefined | Asked): partition is Asked =>
+  partition !== undefined && typeof partition !== "string"
 
 const defined = (lifetimes: Policy.Lifetimes): Policy.Lifetimes =>
   Object.fromEntries(Object.entries(lifetimes).filter(([, value]) => value !== undefined))

@@ -82,9 +82,18 @@ export const kept = (engine: Engine, errand: Errand, arrival: Arrival, entry: En
     land(engine, errand, alone)
     return Exit.succeed(Reply.passed(ask, head, response, times.responseTime, { outcome: "miss", fwd: reason }))
   }
+  let tags: ReadonlyArray<string>
+  try {
+    tags = engine.tagsOf(ask, head)
+  } catch (defect) {
+    // The application's own function, asked before anything is read: nobody is to wait for what comes after it.
+    engine.background.fork(Intake.abandon(response))
+    land(engine, errand, alone)
+    return Exit.die(defect)
+  }
   const whole = Intake.whole(response, declared)
-  if (whole === undefined) return Exit.succeed(recorded(engine, errand, arrival, entry))
-  return after(run(whole, ask.runtime), resume, (exit) => arrived(engine, errand, arrival, entry, exit))
+  if (whole === undefined) return Exit.succeed(recorded(engine, errand, arrival, entry, tags))
+  return after(run(whole, ask.runtime), resume, (exit) => arrived(engine, errand, arrival, entry, tags, exit))
 }
 
 const arrived = (
@@ -92,11 +101,12 @@ const arrived = (
   errand: Errand,
   arrival: Arrival,
   entry: Entry.Entry,
+  tags: ReadonlyArray<string>,
   exit: Exit.Exit<Uint8Array, Intake.Failure>
 ): Exit.Exit<CacheResponse, Failure> => {
   if (Exit.isFailure(exit)) return failed(engine, errand, exit)
   const body = Body.fromBytes(exit.value)
-  const stored = keep(engine, errand, arrival, entry, body, true)
+  const stored = keep(engine, errand, arrival, entry, tags, body, true)
   const course: Reply.Course = { outcome: "miss", fwd: errand.reason, stored: stored !== undefined }
   const { head, times } = arrival
   return Exit.succeed(
@@ -104,12 +114,18 @@ const arrived = (
   )
 }
 
-const recorded = (engine: Engine, errand: Errand, arrival: Arrival, entry: Entry.Entry): CacheResponse => {
+const recorded = (
+  engine: Engine,
+  errand: Errand,
+  arrival: Arrival,
+  entry: Entry.Entry,
+  tags: ReadonlyArray<string>
+): CacheResponse => {
   const { ask, reason } = errand
   const { head, response, times } = arrival
   let passing: CacheResponse | undefined
   const source = Intake.passing(response, engine.maxEntryBytes, engine.background, (body, complete) => {
-    const stored = keep(engine, errand, arrival, entry, body, complete)
+    const stored = keep(engine, errand, arrival, entry, tags, body, complete)
     if (passing !== undefined) passing.stored = stored
   })
   const course: Reply.Course = { outcome: "miss", fwd: reason, stored: true }
@@ -121,8 +137,9 @@ const recorded = (engine: Engine, errand: Errand, arrival: Arrival, entry: Entry
 const keep = (
   engine: Engine,
   errand: Errand,
-  { guard, head }: Arrival,
+  { guard }: Arrival,
   entry: Entry.Entry,
+  tags: ReadonlyArray<string>,
   body: Body.Body | undefined,
   complete: boolean
 ): Stored.Stored | undefined => {
@@ -132,7 +149,7 @@ const keep = (
     land(engine, errand, alone)
     return undefined
   }
-  const stored = Stored.make(settled, body, engine.tagsOf(ask, head))
+  const stored = Stored.make(settled, body, tags)
   insert(engine, ask, stored, guard)
   land(engine, errand, { _tag: "Landed", stored, at: now(engine) })
   return stored

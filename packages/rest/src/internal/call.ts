@@ -50,13 +50,7 @@ export class Call<A, E, R> extends Effectable.Class<A, E, R> implements Fiberles
       const kept = site.tracer === undefined ? this.kept(site.context) : undefined
       if (kept !== undefined) return kept
       const ready = this.engine.preparing.prepare(this.request, this.options, site)
-      if (Exit.isExit(ready)) return this.see(ready)
-      return Effect.async<A, E>((resume) => {
-        const started = this.follow(ready, site, resume)
-        if (typeof started === "function") return Effect.sync(started)
-        resume(started)
-        return undefined
-      })
+      return Exit.isExit(ready) ? this.see(ready) : Run.inFiber(fiber, (resume) => this.follow(ready, site, resume))
     })
   }
   /** The answer by a promise, for a caller who does not leave: those who wait for one call share one. */
@@ -89,5 +83,22 @@ export class Call<A, E, R> extends Effectable.Class<A, E, R> implements Fiberles
   }
   private see(exit: Exit.Exit<Answer, unknown>): Exit.Exit<A, E> {
     return (Exit.isFailure(exit) ? exit : this.view(exit.value)) as Exit.Exit<A, E>
+  }
+}
+
+/** A call in a context of its own making. In a fiber it keeps what else the fiber has: its tracer, clock and refs. */
+export class Within<A, E, R> extends Effectable.Class<A, E> implements Fiberless.Fiberless<A, E> {
+  private readonly call: Fiberless.Fiberless<A, E, R>
+  private readonly within: (own: Context.Context<never>) => Context.Context<R>
+  constructor(call: Fiberless.Fiberless<A, E, R>, within: (own: Context.Context<never>) => Context.Context<R>) {
+    super()
+    this.call = call
+    this.within = within
+  }
+  [Fiberless.TypeId](own: Context.Context<never>, resume: (exit: Exit.Exit<A, E>) => void) {
+    return Fiberless.start(this.call, this.within(own), resume)
+  }
+  commit(): Effect.Effect<A, E> {
+    return Effect.mapInputContext(this.call, this.within)
   }
 }

@@ -193,7 +193,7 @@ export class Engine {
     }
     const onTried = (tried: Exit.Exit<Exchanged, Fault>): void => {
       const started = Run.start(
-        orDefect(() => this.#finish(call, tried, table)),
+        orDefect(() => this.#finish(call, tried, table, site)),
         call.plan.site,
         end
       )
@@ -309,16 +309,19 @@ export class Engine {
   #finish(
     call: Retrying.Call,
     tried: Exit.Exit<Exchanged, Fault>,
-    table: Inflight<Settled> | undefined
+    table: Inflight<Settled> | undefined,
+    site: Run.Site
   ): Effect.Effect<Answer, unknown> {
     if (this.#settings.refresh?.isDue(tried) === true) {
-      return Effect.flatMap(this.#renew(call), (renewed) =>
-        renewed === undefined
-          ? this.#settle(call, tried, 1, table)
-          : Effect.flatMap(Retrying.rest({ ...call, prepared: renewed }, 1), ([last, attempts]) =>
-              this.#settle({ ...call, prepared: renewed }, last, attempts, table)
-            )
-      )
+      return Effect.flatMap(this.#renew(call), (prepared) => {
+        if (prepared === undefined) return this.#settle(call, tried, 1, table)
+        // What caches are told of whom it speaks for is new as well.
+        const plan = { ...call.plan, site: site.within(Place.of(site.context, prepared)) }
+        const renewed = { ...call, prepared, plan }
+        return Effect.flatMap(Retrying.rest(renewed, 1), ([last, attempts]) =>
+          this.#settle(renewed, last, attempts, table)
+        )
+      })
     }
     return Retrying.isWorthIt(call, tried)
       ? Effect.flatMap(Retrying.again(call, tried), ([last, attempts]) => this.#settle(call, last, attempts, table))
@@ -336,10 +339,12 @@ export class Engine {
     const stream = prepared.request.body._tag === "Stream"
     if (refresh === undefined || stream) return Effect.succeed(undefined)
     const anew = this.#prepared(prepared.impl, prepared.options)
+    // It is for others as well, who may wait for it when this caller's Operation has ended.
+    const ofNobody = call.plan.site.within(Place.lasting(call.plan.site.context))
     return Effect.flatMap(anew, (current) =>
       current.identity !== prepared.identity
         ? Effect.succeed(current)
-        : Effect.zipRight(this.#refreshing.run(prepared.identity, refresh.run, call.plan.site), anew)
+        : Effect.zipRight(this.#refreshing.run(prepared.identity, refresh.run, ofNobody), anew)
     )
   }
 

@@ -66,16 +66,24 @@ export class Flight<X extends Ended = Ended> {
     this.exit = exit
     this.promise = undefined
     this.table.settled(this, exit)
-    const waiters = [...this.waiters]
-    this.waiters.clear()
     let joined: X | undefined
-    for (const { isFirst, resume } of waiters) {
-      if (isFirst) resume(exit)
-      else {
-        joined ??= this.table.retell(exit, "joined")
-        resume(joined)
-      }
+    // One by one, for whoever is told may take another out.
+    for (const waiter of this.waiters) {
+      this.waiters.delete(waiter)
+      if (!waiter.isFirst) joined ??= this.table.retell(exit, "joined")
+      tell(waiter, joined === undefined || waiter.isFirst ? exit : joined)
     }
+  }
+}
+
+/** A caller that throws must not keep the others from their answers: it is reported as what it is, uncaught. */
+const tell = <X>({ resume }: Waiter<X>, exit: X): void => {
+  try {
+    resume(exit)
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
   }
 }
 

@@ -3,8 +3,11 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import * as CacheOptions from "@wellspring/http-cache/CacheOptions"
+import * as Operation from "@wellspring/source/Operation"
 import * as Context from "effect/Context"
 import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import type { Effective } from "./policy.ts"
 import type { Prepared } from "./prepare.ts"
 import { RequestAnnotations } from "./undiciTracing.ts"
@@ -54,6 +57,14 @@ const plain = (context: Services): Services => {
   return placed
 }
 
+/** Services without those that belong to one caller, and end with it: for what is given to others, or done for them. */
+export const lasting = <R>(context: Context.Context<R>): Context.Context<R> =>
+  Context.omit(
+    Operation.Operation,
+    Scope.Scope,
+    Tracer.ParentSpan
+  )(context as Context.Context<R | Operation.Operation | Scope.Scope | Tracer.ParentSpan>) as Context.Context<R>
+
 const defaultMaxBodyBytes = 10_485_760
 
 /** What was placed before, by the caller's services and the policy; then by identity. */
@@ -90,6 +101,7 @@ export const cacheOptions = (
   { definition, identity, impl, policy }: Prepared
 ): CacheOptions.CacheOptions => {
   const outer = Context.get(context, CacheOptions.Current)
+  const said = policy.cache?.identity ?? outer.identity
   const own = typeof definition.tags === "function" ? definition.tags(impl.input) : (definition.tags ?? [])
   return {
     ...outer,
@@ -97,9 +109,13 @@ export const cacheOptions = (
     tags: [...(outer.tags ?? []), ...(policy.cache?.tags ?? []), ...own],
     redirect: "manual",
     // What `prepare` set tells callers apart in the cache as well, whether or not the upstream says so with Vary.
-    ...(identity === "" ? undefined : { identity })
+    identity: identity === "" ? said : both(said, identity)
   }
 }
+
+/** Whom a call speaks for by what its caller says, and by what `prepare` set: neither makes up for the other. */
+const both = (said: string | undefined, prepared: string): string =>
+  said === undefined ? prepared : JSON.stringify([said, prepared])
 
 const make = (context: Services, prepared: Prepared): Services => {
   const { maxBodyBytes } = prepared.policy.limits

@@ -223,6 +223,6 @@ const entered = (table: Inflight<Settled>, operation: Operation.Service): Inflig
   return table
 }
 
-/** Calls with options of their own share only with calls that have the same. */
-const variantOf = (policy: Policy.Effective): string =>
-  ` ${policy.decode} ${policy.reading} ${policy.cache?.mode ?? ""} ${policy.limits.maxBodyBytes}`
+/** What of a call's own options decides which answer it is given, and whose: it shares only with calls that have the same. */
+const variantOf = ({ cache, decode, limits, reading }: Policy.Effective): string =>
+  ` ${decode} ${reading} ${limits.maxBodyBytes} ${JSON.stringify([cache?.mode, cache?.identity, cache?.bodyInKey])}`

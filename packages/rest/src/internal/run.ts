@@ -106,6 +106,32 @@ export const start = <A, E>(
 export const isLeave = <A, E>(started: Exit.Exit<A, E> | Fiberless.Leave): started is Fiberless.Leave =>
   typeof started === "function"
 
+/**
+ * What is begun now, as a fiber waits for it. A fiber may make way for others before it comes to wait: an answer that
+ * comes meanwhile is kept, and one that is interrupted meanwhile leaves as it ends.
+ */
+export const inFiber = <A, E>(
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  begin: (resume: (exit: Exit.Exit<A, E>) => void) => Exit.Exit<A, E> | Fiberless.Leave
+): Effect.Effect<A, E> => {
+  let leave: Fiberless.Leave | undefined
+  let answer: ((exit: Exit.Exit<A, E>) => void) | undefined
+  let early: Exit.Exit<A, E> | undefined
+  const started = begin((exit) => {
+    if (leave !== undefined) fiber.removeObserver(leave)
+    if (answer === undefined) early = exit
+    else answer(exit)
+  })
+  if (!isLeave(started)) return started
+  leave = started
+  fiber.addObserver(started)
+  return Effect.async<A, E>((resume) => {
+    if (early === undefined) answer = resume
+    else resume(early)
+    return Effect.sync(started)
+  })
+}
+
 const longest = 2_147_483_647
 
 /** Calls `f` once `millis` have passed on the site's clock, unless cancelled first. */

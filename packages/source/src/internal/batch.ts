@@ -256,9 +256,22 @@ export class Batch {
   complete(entry: Entry, exit: Answer): void {
     if (entry.isAnswered) return
     if (entry.isWanted) this.wanted--
-    if (Exit.isSuccess(exit)) this.lane.succeeded(entry, exit.value, this)
-    else this.lane.failed(entry, exit, this)
-    entry.complete(exit)
+    if (Exit.isSuccess(exit)) {
+      this.lane.succeeded(entry, exit.value, this)
+      entry.complete(exit)
+    } else entry.complete(this.failed(entry, exit))
+  }
+
+  /** The failure as its callers are to see it. */
+  private failed(entry: Entry, exit: Exit.Failure<unknown, unknown>): Answer {
+    try {
+      this.lane.failed(entry, exit, this)
+      return exit
+    } catch (defect) {
+      // What says whether a failure is remembered is the source's own code too.
+      this.lane.forget(entry)
+      return this.broken(defect)
+    }
   }
 
   private settle(exit: Exit.Exit<unknown, unknown>): void {

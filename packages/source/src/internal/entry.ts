@@ -100,7 +100,7 @@ export class Entry implements Pending {
     } else if (waiters instanceof Set && waiters.delete(waiter)) {
       if (waiters.size === 0) this.waiters = undefined
     } else return
-    if (this.waiters === undefined) this.batch?.abandon(this)
+    if (this.waiters === undefined && !this.isAnswered) this.batch?.abandon(this)
   }
 
   /** Told when nobody wants it any more, before it is answered. */
@@ -110,18 +110,14 @@ export class Entry implements Pending {
     this.phase = value
     this.answer = answer
     this.alight()
-    const { waiters } = this
-    this.waiters = undefined
-    if (waiters !== undefined) this.tellAll(waiters)
+    this.tellAll()
   }
 
   complete(answer: Answer): void {
     this.phase = exit
     this.answer = answer
     this.alight()
-    const { waiters } = this
-    this.waiters = undefined
-    if (waiters !== undefined) this.tellAll(waiters)
+    this.tellAll()
   }
 
   /** Lets go of the batch, so that what is remembered of one key does not keep its whole Operation from the collector. */
@@ -129,13 +125,20 @@ export class Entry implements Pending {
     if (this.batch?.selection === undefined) this.batch = undefined
   }
 
-  private tellAll(waiters: Waiters): void {
-    if (!Array.isArray(waiters) && !(waiters instanceof Set)) this.tell(waiters)
-    else {
-      // Callbacks take an `Exit`: one is made for all of them.
-      const { exit } = this
-      for (const waiter of waiters) this.tell(waiter, exit)
+  private tellAll(): void {
+    const { waiters } = this
+    if (waiters === undefined) return
+    if (!Array.isArray(waiters) && !(waiters instanceof Set)) {
+      this.waiters = undefined
+      this.tell(waiters)
+      return
     }
+    // Callbacks take an `Exit`: one is made for all of them.
+    const { exit } = this
+    // They stay among those who wait until their turn, for whoever is told may take another out.
+    if (Array.isArray(waiters)) for (let next = waiters.shift(); next; next = waiters.shift()) this.tell(next, exit)
+    else for (const waiter of waiters) if (waiters.delete(waiter)) this.tell(waiter, exit)
+    this.waiters = undefined
   }
 
   /** A caller that throws must not keep the others from their answers: it is reported as what it is, uncaught. */
