@@ -69,7 +69,8 @@ export const plugin = <Services>(app: GraphqlEffect<Services>) => {
     server.graphql.addHook<Record<string, unknown>, Context>("onResolution", async (execution, context) => {
       const { [SharedId]: shared, reply } = context
       if (shared === undefined) return
-      const cacheControl = complete(shared, execution)
+      const { cacheControl, result } = complete(shared, execution)
+      if (result.extensions !== undefined) Object.assign(execution, { extensions: result.extensions })
       if (reply?.raw !== undefined) {
         const policy = policies.get(reply.raw) ?? new Policy.Policy()
         policy.restrict(Policy.parse(cacheControl))
@@ -87,11 +88,11 @@ export const plugin = <Services>(app: GraphqlEffect<Services>) => {
   return Object.assign(register, { [Symbol.for("skip-override")]: true })
 }
 
-const complete = (shared: Shared, execution: ExecutionResult): string => {
-  const { cacheControl, result } = shared.operation.complete(execution, shared.type)
-  if (result.extensions !== undefined) Object.assign(execution, { extensions: result.extensions })
-  return cacheControl
-}
+/** In place of errors that were made safe, and logged, before they came here: all that counts is that there are some. */
+const formatted = [new GraphQLError("Formatted before.")]
+
+const complete = (shared: Shared, { errors = [], ...execution }: ExecutionResult): ReturnType<Begun["complete"]> =>
+  shared.operation.complete(errors.length === 0 ? execution : { ...execution, errors: formatted }, shared.type)
 
 type Formatter = NonNullable<MercuriusOptions["errorFormatter"]>
 

@@ -1,8 +1,8 @@
-import { FetchHttpClient, HttpClient, HttpClientRequest } from "@effect/platform"
-import { assert, describe, it } from "@effect/vitest"
+import { FetchHttpClient, HttpClient, HttpClientRequest, HttpClientResponse } from "@effect/platform"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { CacheStore } from "@wellspring/cache-store"
 import { CacheOptions, HttpCache } from "@wellspring/http-cache"
-import { Deferred, Effect, Fiber, Layer, Scheduler, TestClock } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Scheduler, TestClock } from "effect"
 import * as Origin from "./origin.ts"
 
 const live = (options?: HttpCache.Options) =>
@@ -28,6 +28,9 @@ const until = (condition: () => boolean) =>
   Effect.promise(async () => {
     while (!condition()) await new Promise((resolve) => setImmediate(resolve))
   })
+
+/** The callback form of an Effect is found by this symbol. */
+const FiberlessId: unique symbol = Symbol.for("@wellspring/source/Fiberless")
 
 /** Holds a fiber at one of its steps until it is released. */
 const heldAt = (step: number) => {
@@ -99,13 +102,48 @@ describe("HttpCache, concurrent requests for one key", () => {
     }).pipe(Effect.provide(live()))
   )
 
+  it.live("answers everybody by callback, though one of them throws", () => {
+    const below = HttpClient.make((request) =>
+      Effect.delay(
+        Effect.sync(() =>
+          HttpClientResponse.fromWeb(request, new Response("body", { headers: { "cache-control": "max-age=60" } }))
+        ),
+        5
+      )
+    )
+    return Effect.gen(function* () {
+      const cache = yield* HttpCache.make(below)
+      const request = HttpClientRequest.get("https://origin.test/")
+      const uncaught = vi.spyOn(globalThis, "queueMicrotask")
+      yield* Effect.addFinalizer(() => Effect.sync(() => uncaught.mockRestore()))
+      let told = 0
+      const begin = (resume: () => void) => {
+        const effect: unknown = cache.execute(request)
+        const { [FiberlessId]: start } = effect as {
+          readonly [FiberlessId]: (context: unknown, resume: () => void) => unknown
+        }
+        assert.isFunction(Reflect.apply(start, effect, [Context.empty(), resume]))
+      }
+      begin(() => told++)
+      begin(() => {
+        uncaught.mockImplementationOnce((task) => assert.throws(task, "thrown by a caller"))
+        throw new Error("thrown by a caller")
+      })
+      begin(() => {
+        told++
+      })
+      yield* Effect.sleep(30)
+      assert.strictEqual(told, 2)
+    }).pipe(Effect.scoped, Effect.provide(CacheStore.layerMemory()))
+  })
+
   it.live("ends the call of somebody who was interrupted before it had come to wait", () => {
     let begun = 0
     let left = 0
     const never = Object.assign(
       Effect.suspend(() => Effect.never),
       {
-        [Symbol.for("@wellspring/source/Fiberless")]: () => {
+        [FiberlessId]: () => {
           begun++
           return () => void left++
         }

@@ -315,18 +315,18 @@ describe("callers by callback", () => {
       const api = yield* source
       const context = yield* Effect.context<Operation.Operation>()
       const uncaught = vi.spyOn(globalThis, "queueMicrotask")
+      yield* Effect.addFinalizer(() => Effect.sync(() => uncaught.mockRestore()))
       let told = 0
       begun(api, context, () => {
-        uncaught.mockImplementation((task) => assert.throws(task, "thrown by a caller"))
+        uncaught.mockImplementationOnce((task) => assert.throws(task, "thrown by a caller"))
         throw new Error("thrown by a caller")
       })
       begun(api, context, () => {
-        uncaught.mockRestore()
         told++
       })
       yield* Effect.sleep(10)
       assert.strictEqual(told, 1)
-    }).pipe(Operation.scoped, Effect.provide(layer))
+    }).pipe(Effect.scoped, Operation.scoped, Effect.provide(layer))
   })
 })
 

@@ -160,4 +160,28 @@ describe("the end of an Operation", () => {
       assert.deepStrictEqual(calls, [])
     }).pipe(Effect.provide(layer))
   })
+
+  it.scopedLive("is told to later calls before their credentials are waited for, which nothing would stop", () => {
+    const { layer } = stub(() => json("ok"))
+    return Effect.gen(function* () {
+      let asked = 0
+      const api = yield* RestSource.make({
+        baseUrl: "https://api.test/",
+        prepare: () =>
+          Effect.zipRight(
+            Effect.sync(() => asked++),
+            Effect.never
+          )
+      })
+      const { close, operation } = yield* opened
+      yield* close
+      const started = Fiberless.start(
+        api.call(Get({ id: "1" })),
+        Context.make(Operation.Operation, operation),
+        () => {}
+      )
+      assert.deepStrictEqual(started, Exit.die(new SourceError.OperationClosed({ source: "Get", key: "GET x/:id" })))
+      assert.strictEqual(asked, 0)
+    }).pipe(Effect.provide(layer))
+  })
 })

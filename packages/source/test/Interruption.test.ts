@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Fiberless, Operation, Policy, Source, SourceError } from "@wellspring/source"
 import { Cause, Deferred, Effect, Exit, Fiber, FiberId, Schema, Scope, TestClock } from "effect"
 import { recording, turns } from "./recording.ts"
@@ -231,6 +231,30 @@ describe("the end of an Operation", () => {
       assert.strictEqual(left, 2)
       assert.deepStrictEqual(told, [Exit.succeed("in time"), Exit.interrupt(FiberId.none)])
     })
+  )
+
+  it.effect("tells every caller of what other modules do, though one of them throws", () =>
+    Effect.gen(function* () {
+      const { close, operation } = yield* opened
+      const uncaught = vi.spyOn(globalThis, "queueMicrotask")
+      yield* Effect.addFinalizer(() => Effect.sync(() => uncaught.mockRestore()))
+      let told = 0
+      for (const caller of [1, 2]) {
+        Operation.whileOpen<string, never>(
+          operation,
+          () => () => {},
+          () => {
+            told++
+            if (caller === 2) return
+            uncaught.mockImplementationOnce((task) => assert.throws(task, "thrown by a caller"))
+            throw new Error("thrown by a caller")
+          }
+        )
+      }
+      yield* close
+      assert.strictEqual(told, 2)
+      assert.strictEqual(uncaught.mock.calls.length, 1)
+    }).pipe(Effect.scoped)
   )
 
   it.effect("drops what other modules kept in it", () =>

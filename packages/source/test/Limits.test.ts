@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Operation, Source, SourceError } from "@wellspring/source"
+import { Fiberless, Operation, Source, SourceError } from "@wellspring/source"
 import { Cause, Effect, Exit, Fiber, Schema, TestClock } from "effect"
 import { recording, turns } from "./recording.ts"
 
@@ -165,6 +165,38 @@ describe("sources that load sources", () => {
       const exit = yield* Effect.exit(endless.load(0))
       const error = Exit.isFailure(exit) ? rootOf(Cause.squash(exit.cause)) : undefined
       assert.instanceOf(error, SourceError.LoadCycle)
+    }).pipe(Operation.scoped)
+  )
+
+  it.effect("hold no place while they wait for one key of two, though they leave the one that was answered", () =>
+    Effect.gen(function* () {
+      const outer: Source.Source<string, string, never, Operation.Operation> = Source.make("Outer", {
+        key: Schema.String,
+        success: Schema.String,
+        maxConcurrentBatches: 1,
+        resolve: (keys): Effect.Effect<ReadonlyArray<string>, never, Operation.Operation> =>
+          keys[0] === "leaf"
+            ? Effect.succeed(["leaf"])
+            : Effect.flatMap(Effect.context<Operation.Operation>(), (context) =>
+                Effect.async<ReadonlyArray<string>>((resume) => {
+                  const first = Fiberless.start(inner.load("first"), context, () => {
+                    if (typeof first === "function") first()
+                  })
+                  Fiberless.start(inner.load("second"), context, (exit) => resume(Effect.map(exit, (value) => [value])))
+                })
+              )
+      })
+      const inner: Source.Source<string, string, never, Operation.Operation> = Source.make("Inner", {
+        key: Schema.String,
+        success: Schema.String,
+        resolve: (_, { succeed }): Effect.Effect<void, never, Operation.Operation> => {
+          succeed("first", "")
+          return Effect.map(outer.load("leaf"), (leaf) => succeed("second", leaf))
+        }
+      })
+      const fiber = yield* Effect.fork(outer.load("root"))
+      yield* turns(20)
+      assert.deepStrictEqual(fiber.unsafePoll(), Exit.succeed("leaf"))
     }).pipe(Operation.scoped)
   )
 

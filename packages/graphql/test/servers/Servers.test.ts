@@ -1,5 +1,5 @@
 import * as Http from "node:http"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Effect } from "effect"
 import { createClient } from "graphql-ws"
 import WebSocket from "ws"
@@ -90,6 +90,20 @@ for (const subject of Subjects.all) {
             extensions: { code: "RATE_LIMITED", retryAfter: 2, field: "Query.limited", operation: "Mixed" }
           }
         ])
+      })
+    )
+
+    it.scopedLive("logs a defect once, with the id that the client sees, and nothing of what is shown", () =>
+      Effect.gen(function* () {
+        const { url } = yield* server(subject)
+        const log = vi.spyOn(console, "log").mockImplementation(() => {})
+        yield* Effect.addFinalizer(() => Effect.sync(() => log.mockRestore()))
+        const { body } = yield* ask(url, `{ viewer missing limited defect }`)
+        const ids = (body.errors ?? []).flatMap(({ extensions }) => extensions["correlationId"] ?? [])
+        const logged = log.mock.calls.map(String).filter((line) => line.includes("A GraphQL field failed"))
+        assert.strictEqual(ids.length, 1)
+        assert.strictEqual(logged.length, 1)
+        assert.include(logged[0], String(ids[0]))
       })
     )
 

@@ -72,7 +72,18 @@ export class Flight<A> {
     if (this.ended) return
     const { waiters } = this
     this.end()
-    for (const waiter of waiters) if (!waiter.hasLeft) waiter.landed(answer)
+    for (const waiter of waiters) if (!waiter.hasLeft) this.tell(waiter, answer)
+  }
+
+  /** A caller that throws must not keep the others from their answers: it is reported as what it is, uncaught. */
+  private tell(waiter: Waiter<A>, answer: A): void {
+    try {
+      waiter.landed(answer)
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
   }
 
   private end(): void {

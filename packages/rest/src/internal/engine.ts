@@ -4,7 +4,6 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Fiberless from "@wellspring/source/Fiberless"
 import * as Operation from "@wellspring/source/Operation"
-import * as SourceError from "@wellspring/source/SourceError"
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
@@ -15,14 +14,13 @@ import type * as Endpoint from "../Endpoint.ts"
 import type { Answer } from "./answer.ts"
 import * as CacheLink from "./cacheLink.ts"
 import * as Collect from "./collect.ts"
-import type { Definition } from "./definition.ts"
 import { Exchange, type Exchanged, type Fault, type Plan, type Redirects } from "./exchange.ts"
 import * as Hit from "./hit.ts"
 import { Flight, type Inflight } from "./inflight.ts"
 import * as Opening from "./opening.ts"
 import * as Place from "./place.ts"
 import type * as Prepare from "./prepare.ts"
-import { type Awaited, isReady, Preparing, type Ready } from "./preparing.ts"
+import { type Awaited, closed, isReady, Preparing, type Ready } from "./preparing.ts"
 import type { RequestImpl } from "./request.ts"
 import * as Retrying from "./retrying.ts"
 import * as Run from "./run.ts"
@@ -391,10 +389,6 @@ const orDefect = <A>(f: () => A): A | Exit.Exit<never> => {
     return Exit.die(defect)
   }
 }
-
-/** As with a load, it is a defect to call after the Operation's end. */
-const closed = ({ method, name, template }: Definition) =>
-  Exit.die(new SourceError.OperationClosed({ source: name, key: `${method} ${template}` }))
 
 /** The origin of a URL that has been parsed before: up to its third slash. */
 const originOf = (href: string): string => {

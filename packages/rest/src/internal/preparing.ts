@@ -2,6 +2,7 @@
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpCache from "@wellspring/http-cache/HttpCache"
 import * as Operation from "@wellspring/source/Operation"
+import * as SourceError from "@wellspring/source/SourceError"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -72,7 +73,9 @@ export class Preparing {
    */
   prepare(impl: RequestImpl, options: Endpoint.Policy | undefined, site: Run.Site | undefined): Ready | Awaited {
     try {
-      return this.begin(impl, options, site)
+      const ready = this.begin(impl, options, site)
+      // Nothing would stop what is begun after the Operation's end.
+      return isReady(ready) || site === undefined || !isOver(site.context) ? ready : closed(impl.definition)
     } catch (defect) {
       // Schemas, keys and `prepare` are somebody else's functions: what they throw is a defect of the call.
       return Exit.die(defect)
@@ -217,6 +220,15 @@ export class Preparing {
     return known
   }
 }
+
+const isOver = ({ unsafeMap }: Context.Context<never>): boolean => {
+  const operation: Operation.Service | undefined = unsafeMap.get(Operation.Operation.key)
+  return operation !== undefined && Operation.isClosed(operation)
+}
+
+/** As with a load, it is a defect to call after the Operation's end. */
+export const closed = ({ method, name, template }: Definition): Exit.Exit<never> =>
+  Exit.die(new SourceError.OperationClosed({ source: name, key: `${method} ${template}` }))
 
 const entered = (table: Inflight<Settled>, operation: Operation.Service): Inflight<Settled> => {
   table.enter(operation[Operation.TypeId].epoch)

@@ -30,8 +30,15 @@ export class Guest<A, E> {
   /** Leaves the work, and tells whoever waits for it. */
   stop(): void {
     if (!this.depart()) return
-    this.leave?.()
-    this.resume(Exit.interrupt(FiberId.none))
+    try {
+      this.leave?.()
+      this.resume(Exit.interrupt(FiberId.none))
+    } catch (error) {
+      // The others have to be told as well: it is reported as what it is, uncaught.
+      queueMicrotask(() => {
+        throw error
+      })
+    }
   }
 
   private end(exit: Exit.Exit<A, E>): void {

@@ -100,8 +100,14 @@ const nested = (
   enter: (wait: Resume) => Answer | Entry
 ): Answer | Fiberless.Leave => {
   let batches: ReadonlyArray<Batch> = []
+  // A wait ends once: others of the same resolver may go on for the same batch.
+  const over = (): void => {
+    const ended = batches
+    batches = []
+    Waits.end(parent, ended)
+  }
   const wait: Resume = (exit) => {
-    Waits.end(parent, batches)
+    over()
     resume(exit)
   }
   const started = enter(wait)
@@ -113,8 +119,7 @@ const nested = (
     return Exit.die(cycle)
   }
   return () => {
-    Waits.end(parent, batches)
-    batches = []
+    over()
     started.leave(wait)
   }
 }
