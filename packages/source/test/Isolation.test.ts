@@ -61,6 +61,20 @@ describe("callers of one Operation", () => {
     }).pipe(Operation.scoped)
   )
 
+  it.effect("are told apart whatever their services are called", () =>
+    Effect.gen(function* () {
+      const { calls, source } = recording()
+      // Written one after the other with their numbers, the names of the last two are those of the others.
+      const having = (...services: ReadonlyArray<readonly [name: string, service: string]>) =>
+        Effect.mapInputContext(source.load(1), (own: Context.Context<Operation.Operation>) =>
+          services.reduce((all, [name, service]) => Context.add(all, Context.GenericTag<string>(name), service), own)
+        )
+      yield* having(["a", "x"], ["b", "y"])
+      for (let number = 0; number < 30; number++) yield* having([`a ${number},b`, "y"])
+      assert.strictEqual(calls.length, 31)
+    }).pipe(Operation.scoped)
+  )
+
   it.effect("share when their services are equal, where services say what equal means", () =>
     Effect.gen(function* () {
       const { calls, source } = mine()

@@ -88,7 +88,8 @@ export class Places implements Iterable<Place> {
   }
 
   private nameOf({ services }: Place): string {
-    return Array.from(services, ([key, service]) => `${key} ${this.numberOf(service)}`)
+    // As JSON, for a service may have any name.
+    return Array.from(services, ([key, service]) => JSON.stringify([key, this.numberOf(service)]))
       .sort()
       .join()
   }
