@@ -3,6 +3,9 @@ import { defineConfig } from "vitest/config"
 
 const root = new URL("./packages/", import.meta.url)
 
+/** The full runs are the same tests over many more cases. */
+const testTimeout = process.env["WELLSPRING_FULL"] === undefined ? 20_000 : 900_000
+
 /** Packages resolve each other to their sources, so tests need no build. */
 const fromSources = {
   // One copy of graphql: its CommonJS form is the one every server requires.
@@ -16,7 +19,7 @@ const projects = [
     .filter((entry) => entry.isDirectory() && entry.name !== "benchmarks")
     .map(({ name }) => ({
       ...fromSources,
-      test: { name, root: new URL(name, root).pathname, include: ["test/**/*.test.ts"], testTimeout: 20_000 }
+      test: { name, root: new URL(name, root).pathname, include: ["test/**/*.test.ts"], testTimeout }
     })),
   {
     ...fromSources,
