@@ -6,6 +6,8 @@
  * of a program that runs without the cache. What the standard has a field for
  * can be said on the request itself: `Cache-Control: no-cache`, `max-age=0`, `only-if-cached`, …
  */
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as Headers from "@effect/platform/Headers"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -67,6 +69,17 @@ export interface CacheOptions {
 export class Current extends Context.Reference<Current>()("@wellspring/http-cache/CacheOptions", {
   defaultValue: (): CacheOptions => ({})
 }) {}
+
+/**
+ * What a caller's `FetchHttpClient.RequestInit` adds to every request, where no request shows it; `undefined` when it adds no
+ * header fields. The cache counts it as part of who is asking, and so must whoever shares answers above it.
+ */
+export const unseen = (context: Context.Context<never>): string | undefined => {
+  const init: RequestInit | undefined = context.unsafeMap.get(FetchHttpClient.RequestInit.key)
+  if (init?.headers === undefined) return undefined
+  const fields = Object.entries(Headers.fromInput(init.headers as Headers.Input))
+  return fields.length === 0 ? undefined : JSON.stringify(fields.sort())
+}
 
 /**
  * Sets options for every request within an Effect. Inner options win over outer ones, one by one.

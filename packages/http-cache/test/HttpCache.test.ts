@@ -118,6 +118,26 @@ describe("HttpCache.layer", () => {
     }).pipe(Effect.provide(live()))
   )
 
+  it.scoped("keeps those apart whose fetch is given fields of its own, which no request shows", () =>
+    Effect.gen(function* () {
+      const origin = yield* Origin.make((request, response) => {
+        response.setHeader("cache-control", "max-age=60")
+        response.end(request.headers["authorization"])
+      })
+      const as = (token: string) =>
+        HttpClient.get(origin.url).pipe(
+          Effect.flatMap(({ text }) => text),
+          Effect.provideService(FetchHttpClient.RequestInit, { headers: { Authorization: token } })
+        )
+      const bodies = yield* Effect.forEach(["ann", "bob", "ann", "bob"], as)
+      assert.deepStrictEqual(bodies, ["ann", "bob", "ann", "bob"])
+      assert.strictEqual(origin.asked.length, 2)
+      yield* Effect.all(["eve", "joe"].map(as), { concurrency: "unbounded" }).pipe(
+        Effect.map((bodies) => assert.deepStrictEqual(bodies, ["eve", "joe"]))
+      )
+    }).pipe(Effect.provide(live()))
+  )
+
   it.scoped("looks a request that was taken in once up as often as wanted, as things are then", () =>
     Effect.gen(function* () {
       const origin = yield* Origin.make((_, response) => {

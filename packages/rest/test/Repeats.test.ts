@@ -1,4 +1,4 @@
-import { HttpClientRequest } from "@effect/platform"
+import { FetchHttpClient, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import * as CacheStore from "@wellspring/cache-store/CacheStore"
 import * as CacheOptions from "@wellspring/http-cache/CacheOptions"
@@ -172,6 +172,24 @@ describe("a call that the cache has answered before", () => {
         all.map(({ mark }) => mark)
       )
       assert.deepStrictEqual(marks, ["1", "2", "1", "3", "3", "4"])
+    }).pipe(Operation.scoped, Effect.provide(cached(below)))
+  })
+
+  it.effect("is told from those of callers whose fetch is given fields of its own, on its way and in the cache", () => {
+    const below = stub((_, call) => soon(json({ mark: String(call) }, { headers: { "cache-control": "max-age=60" } })))
+    return Effect.gen(function* () {
+      const api = yield* RestSource.make({ baseUrl })
+      const call = api.call(Get({ id: "1" }))
+      const as = (token: string) =>
+        Effect.provideService(call, FetchHttpClient.RequestInit, { headers: new Headers({ authorization: token }) })
+      const all = [as("a"), as("b"), as("a"), call]
+      for (let round = 0; round < 3; round++) {
+        const marks = yield* Effect.all(all, { concurrency: "unbounded" })
+        assert.deepStrictEqual(
+          marks.map(({ mark }) => mark),
+          ["1", "2", "1", "3"]
+        )
+      }
     }).pipe(Operation.scoped, Effect.provide(cached(below)))
   })
 

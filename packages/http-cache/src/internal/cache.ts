@@ -14,7 +14,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as CacheKey from "../CacheKey.ts"
-import type { CacheOptions, Lifetime } from "../CacheOptions.ts"
+import { type CacheOptions, type Lifetime, unseen as unseenIn } from "../CacheOptions.ts"
 import * as CacheStatus from "../CacheStatus.ts"
 import * as Freshness from "../Freshness.ts"
 import type { Inquiry, Options, Target } from "../HttpCache.ts"
@@ -244,9 +244,11 @@ export class Cache {
 
   private once(
     request: HttpClientRequest.HttpClientRequest,
-    options: CacheOptions,
+    given: CacheOptions,
     runtime: Runtime.Runtime<never>
   ): Answering {
+    const unseen = unseenIn(runtime.context)
+    const options = unseen === undefined ? given : { ...given, identity: JSON.stringify([given.identity, unseen]) }
     const partition = this.partitionOf(request, options)
     if (!isAsked(partition)) return Engine.answering(this.engine, this.ask(request, options, runtime, partition))
     return andThen(run(partition, runtime), (exit): Answering => {

@@ -49,8 +49,10 @@ export const added = (
   return text
 }
 
-/** What the caller asks of caches below that decides which answer it is given, as a text; empty where nothing was asked. */
-export const asked = ({ unsafeMap }: Context.Context<never>): string => {
-  const options: CacheOptions.CacheOptions | undefined = unsafeMap.get(CacheOptions.Current.key)
-  return options === undefined ? "" : `\n${JSON.stringify([options.mode, options.identity])}`
+/** What the caller asks of caches below, and tells clients below of itself, that decides which answer it is given; empty where there is none. */
+export const asked = (context: Context.Context<never>): string => {
+  const options: CacheOptions.CacheOptions | undefined = context.unsafeMap.get(CacheOptions.Current.key)
+  const unseen = CacheOptions.unseen(context)
+  if (options === undefined && unseen === undefined) return ""
+  return `\n${JSON.stringify([options?.mode, options?.identity, unseen])}`
 }

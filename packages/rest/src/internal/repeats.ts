@@ -67,6 +67,8 @@ export class Repeats {
 
   /** Remembers a call that was answered from the cache. */
   keep({ added, text }: Naming.Alias, prepared: Prepared, context: Context.Context<never>): void {
+    // An inquiry knows the request alone.
+    if (CacheOptions.unseen(context) !== undefined) return
     const inquiry = this.cache.inquire(prepared.request, Place.cacheOptions(context, prepared))
     if (Option.isNone(inquiry)) return
     let repeated = this.requests.get(text)
