@@ -6,7 +6,7 @@ import * as HttpCache from "@wellspring/http-cache/HttpCache"
 import { Endpoint, RestSource } from "@wellspring/rest"
 import * as Fiberless from "@wellspring/source/Fiberless"
 import * as Operation from "@wellspring/source/Operation"
-import { Context, Effect, Exit, Layer, Schema, TestClock, Tracer } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Schema, TestClock, Tracer } from "effect"
 import * as fc from "fast-check"
 import { json, soon, stub } from "./support/stub.ts"
 
@@ -207,6 +207,21 @@ describe("a call that the cache has answered before", () => {
       const [hits, lifetime] = yield* Operation.scoped(account)
       assert.strictEqual(hits, 3)
       assert.deepStrictEqual(lifetime, { secondsLeft: 60, scope: "public" })
+    }).pipe(Effect.provide(cached(below)))
+  })
+
+  it.effect("is not answered after the end of its Operation, as no call is", () => {
+    const below = stub(() => soon(json({ mark: "" }, fresh)))
+    return Effect.gen(function* () {
+      const plain = yield* RestSource.make({ baseUrl })
+      const prepare = HttpClientRequest.setHeader("accept", "application/json")
+      const prepared = yield* RestSource.make({ baseUrl, prepare })
+      for (const api of [plain, prepared]) {
+        const call = api.call(Get({ id: "1" }))
+        const operation = yield* Operation.scoped(Effect.zipRight(Effect.all([call, call, call]), Operation.Operation))
+        const exit = yield* Effect.exit(Effect.provideService(call, Operation.Operation, operation))
+        assert.isTrue(Exit.isFailure(exit) && Cause.isDie(exit.cause))
+      }
     }).pipe(Effect.provide(cached(below)))
   })
 

@@ -87,7 +87,7 @@ export class Preparing {
    * decoded. Otherwise nothing has been done, and {@link prepare} does all. Not for where there is a tracer: a hit has a span of its own.
    */
   kept(impl: RequestImpl, context: Context.Context<never>): Exit.Exit<unknown> | undefined {
-    if (this.cache === undefined || this.settings.prepare !== undefined) return undefined
+    if (this.cache === undefined || this.settings.prepare !== undefined || isEnded(context)) return undefined
     const kept = this.repeated(impl)?.inquiry(Naming.asked(context), context)?.decoded(impl.definition)
     if (kept === undefined) return undefined
     const operation: Operation.Service | undefined = context.unsafeMap.get(Operation.Operation.key)
@@ -196,6 +196,7 @@ export class Preparing {
   ): Flight<Settled> | Settled | undefined {
     const flight = table?.find(ofEndpoint, Naming.whole(alias))
     if (flight !== undefined || repeated === undefined || site === undefined) return flight
+    if (isEnded(site.context)) return undefined
     // A hit has a span of its own where there is a tracer.
     const response = site.tracer === undefined ? repeated.inquiry(alias.added, site.context)?.look() : undefined
     return response && Hit.of(response, impl.definition, site.context)
@@ -229,6 +230,12 @@ const isOver = ({ unsafeMap }: Context.Context<never>): boolean => {
 /** As with a load, it is a defect to call after the Operation's end. */
 export const closed = ({ method, name, template }: Definition): Exit.Exit<never> =>
   Exit.die(new SourceError.OperationClosed({ source: name, key: `${method} ${template}` }))
+
+/** Whether the caller's Operation is over: nothing is answered then, not even from a cache. */
+const isEnded = ({ unsafeMap }: Context.Context<never>): boolean => {
+  const operation: Operation.Service | undefined = unsafeMap.get(Operation.Operation.key)
+  return operation !== undefined && Operation.isClosed(operation)
+}
 
 const entered = (table: Inflight<Settled>, operation: Operation.Service): Inflight<Settled> => {
   table.enter(operation[Operation.TypeId].epoch)
